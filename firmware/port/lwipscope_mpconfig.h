@@ -1,0 +1,43 @@
+// MicroPython's options for the emulated board: those of ports/qemu, with time, select, asyncio and
+// the network switched on. ports/qemu sets its options unconditionally, hence the #undef lines.
+#include "ports/qemu/mpconfigport.h"
+
+#define MICROPY_MPHALPORT_H "lwipscope_mphal.h"
+
+#undef MICROPY_PY_SYS_STDIO_BUFFER
+#define MICROPY_PY_SYS_STDIO_BUFFER (1)
+#undef MICROPY_PY_SELECT
+#define MICROPY_PY_SELECT (1)
+#undef MICROPY_PY_ASYNCIO
+#define MICROPY_PY_ASYNCIO (1)
+#undef MICROPY_PY_TIME
+#define MICROPY_PY_TIME (1)
+#define MICROPY_PY_TIME_TIME_TIME_NS (1)
+#define MICROPY_PY_TIME_INCLUDEFILE "modtime_board.h"
+#undef MICROPY_PY_MACHINE_INCLUDEFILE
+#define MICROPY_PY_MACHINE_INCLUDEFILE "modmachine_board.h"
+
+#define MICROPY_KBD_EXCEPTION (1)
+#define MICROPY_ENABLE_SCHEDULER (1)
+#define MICROPY_ENABLE_FINALISER (1)
+
+#define MICROPY_PY_NETWORK (1)
+#define MICROPY_PY_NETWORK_HOSTNAME_DEFAULT "lwipscope"
+#define MICROPY_PY_LWIP_SOCK_RAW (1)
+extern const struct _mp_obj_type_t lwipscope_lan_type;
+#define MICROPY_PORT_NETWORK_INTERFACES \
+    { MP_ROM_QSTR(MP_QSTR_LAN), MP_ROM_PTR(&lwipscope_lan_type) },
+
+// main.c is MicroPython's own; these two are its only ways to call us.
+void board_init(void);
+void board_soft_reset(void);
+#define MICROPY_PORT_INIT_FUNC board_init()
+#define MICROPY_PORT_DEINIT_FUNC board_soft_reset()
+
+// The stack also runs under busy Python code: a poll each 256 backward branches.
+extern unsigned int board_vm_countdown;
+void board_poll(void);
+#define MICROPY_VM_HOOK_COUNT (256)
+#define MICROPY_VM_HOOK_POLL if (--board_vm_countdown == 0) { board_vm_countdown = MICROPY_VM_HOOK_COUNT; board_poll(); }
+#define MICROPY_VM_HOOK_LOOP MICROPY_VM_HOOK_POLL
+#define MICROPY_VM_HOOK_RETURN MICROPY_VM_HOOK_POLL

@@ -1,0 +1,49 @@
+# The emulated board: Arm MPS2 (AN385, AN500) as QEMU models it, built out of MicroPython's own
+# ports/qemu with BOARD_DIR pointing here. Nothing is written into the source trees.
+#
+# The builder (host/lwipscope/firmware/build.py) passes
+#   LWIP_ROOT            lwIP's tree (with src/)
+#   LWIPSCOPE_FIRMWARE   this repository's firmware/ folder
+#   LWIPSCOPE_GEN        folder of generated sources: src/core/tcp.c, src/core/tcp_in.c, extmod/modlwip.c
+#   LWIPSCOPE_PROFILE    roomy | rp2 (see lwipopts.h)
+
+QEMU_ARCH = arm
+QEMU_MACHINE ?= mps2-an385
+LWIPSCOPE_PROFILE ?= roomy
+
+CFLAGS += -mthumb -mcpu=cortex-m3 -mfloat-abi=soft -g
+CFLAGS += -DQEMU_SOC_MPS2
+CFLAGS += -DMICROPY_HW_MCU_NAME='"Cortex-M3"'
+CFLAGS += -DMP_CONFIGFILE='"lwipscope_mpconfig.h"'
+CFLAGS += -DLWIPSCOPE_PROFILE_$(LWIPSCOPE_PROFILE)=1
+CFLAGS += -DLWIPSCOPE_PROFILE_NAME='"$(LWIPSCOPE_PROFILE)"'
+
+# The trace ring lies at the start of the board's PSRAM.
+CFLAGS += -DTCPTRACE_RING_ADDRESS=0x21000000u
+
+# Our headers come before those of ports/qemu and of extmod/lwip-include.
+INC += -I$(LWIPSCOPE_FIRMWARE)/port -I$(LWIPSCOPE_FIRMWARE)/tcptrace -I$(LWIP_ROOT)/src/include
+
+LDSCRIPT ?= $(LWIPSCOPE_FIRMWARE)/port/mps2.ld
+SRC_BOARD_O = shared/runtime/gchelper_native.o shared/runtime/gchelper_thumb2.o
+MPY_CROSS_FLAGS += -march=armv7m
+MICROPY_HEAP_SIZE ?= 1048576
+FROZEN_MANIFEST ?= $(LWIPSCOPE_FIRMWARE)/port/manifest.py
+USER_C_MODULES ?= $(LWIPSCOPE_FIRMWARE)
+
+# lwIP lives outside MicroPython's tree: its objects are named src/core/..., found along this path,
+# where the generated copies come first.
+MICROPY_PY_LWIP = 1
+override LWIP_DIR := src
+vpath %.c $(LWIPSCOPE_GEN) $(LWIP_ROOT)
+
+# Functions that get a wrapper of ours at link time (ld --wrap); each is explained where it is defined.
+LWIPSCOPE_WRAP = \
+	uart_rx_chr mp_hal_stdio_poll mp_hal_stdout_tx_strn \
+	mp_semihosting_init \
+	tcp_err tcp_recv \
+	memp_malloc memp_free \
+	tcp_input tcp_tmr ip4_output_if tcp_rst tcp_netif_ip_addr_changed \
+	tcp_new tcp_bind tcp_listen_with_backlog_and_err tcp_connect tcp_close tcp_abort tcp_write tcp_recved
+comma := ,
+LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(LWIPSCOPE_WRAP))

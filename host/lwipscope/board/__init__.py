@@ -1,0 +1,1 @@
+"""How to reach a board: board files, link, REPL, QEMU, command port, agent client."""

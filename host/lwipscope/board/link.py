@@ -1,0 +1,177 @@
+"""The serial line to a board: one reader thread, whatever comes goes into the trace.
+
+The only importer of pyserial. Console text can also be read like a file (`ConsolePort`), which is
+what the REPL needs; frames never get in its way. Host times are `time.monotonic()` seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import serial
+
+from lwipscope.errors import BoardLost, NoBoard
+from lwipscope.trace.frame import Console, FrameSplitter
+from lwipscope.trace.trace import Trace
+
+WRITE_TIMEOUT_S = 5.0
+_READ_TIMEOUT_S = 0.5
+
+
+class ConsolePort:
+    """Console text as a serial port: what `mpremote` reads from and writes to.
+
+    Has the few methods and attributes of `serial.Serial` that mpremote's transport uses.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._changed = threading.Condition()
+        self._data = bytearray()
+        self._closed = False
+        self.timeout = 10.0
+
+    def put(self, data: bytes) -> None:
+        """More console text has come (the reader thread)."""
+        with self._changed:
+            self._data += data
+            self._changed.notify_all()
+
+    def hang_up(self) -> None:
+        """Nothing more will come: readers return at once."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def clear(self) -> None:
+        """Forget what nobody has read."""
+        with self._changed:
+            self._data.clear()
+
+    def read(self, size: int = 1) -> bytes:
+        """Up to `size` bytes; fewer if `timeout` seconds pass, or the line is gone."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: len(self._data) >= size or self._closed, timeout=self.timeout
+            )
+            data = bytes(self._data[:size])
+            del self._data[:size]
+            return data
+
+    def read_some(self, timeout_s: float) -> bytes:
+        """Whatever there is, waiting for at least one byte; b"" when the time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._data) or self._closed, timeout=timeout_s)
+            data = bytes(self._data)
+            self._data.clear()
+            return data
+
+    @property
+    def closed(self) -> bool:
+        """True when the line is gone and everything has been read."""
+        return self._closed and not self._data
+
+    def inWaiting(self) -> int:  # noqa: N802  (pyserial's name)
+        """How many bytes can be read at once."""
+        return len(self._data)
+
+    def write(self, data: bytes) -> int:
+        """To the board's stdin."""
+        self._link.write(data)
+        return len(data)
+
+
+class Link:
+    """An open serial line. `url` is a device or any URL that pyserial knows."""
+
+    def __init__(self, url: str, baud: int, why_lost: Callable[[str], str] = str) -> None:
+        """`why_lost` may turn "the line closed" into something that says more."""
+        self.url = url
+        self.trace = Trace()
+        self.console = ConsolePort(self)
+        self._why_lost = why_lost
+        self._splitter = FrameSplitter()
+        self._write_lock = threading.Lock()
+        self._closing = False
+        self._reader: threading.Thread | None = None
+        try:
+            self._port = serial.serial_for_url(
+                url,
+                baudrate=baud,
+                timeout=_READ_TIMEOUT_S,
+                write_timeout=WRITE_TIMEOUT_S,
+                exclusive=True,
+            )
+        except (OSError, ValueError) as error:
+            raise NoBoard(
+                f"the serial port {url} can't be opened: {error}. Is another program using it "
+                "(mpremote, a terminal), and may you open it (group dialout)?"
+            ) from error
+        self._start_reader()
+
+    def write(self, data: bytes) -> None:
+        """All of `data`, or BoardLost."""
+        try:
+            with self._write_lock:
+                self._port.write(data)
+        except (OSError, serial.SerialException) as error:
+            reason = self._why_lost(f"writing to {self.url} failed: {error}")
+            self.trace.board_lost(reason)
+            raise BoardLost(f"the board is lost: {reason}") from error
+
+    def new_life(self, restart: Callable[[], None]) -> None:
+        """Throw away what belongs to the board's old life, call `restart`, begin a new trace.
+
+        The caller has stopped the board, so nothing is on its way.
+        """
+        self._stop_reader()
+        self._port.reset_input_buffer()
+        self._port.reset_output_buffer()
+        self.console.clear()
+        self._splitter = FrameSplitter()
+        self.trace = Trace()
+        self._start_reader()
+        restart()
+
+    def close(self) -> None:
+        """Stop reading and close the port. Idempotent."""
+        self._stop_reader()
+        self.console.hang_up()
+        self._port.close()
+
+    def _start_reader(self) -> None:
+        self._closing = False
+        self._reader = threading.Thread(target=self._read_all, name="lwipscope-link")
+        self._reader.start()
+
+    def _stop_reader(self) -> None:
+        self._closing = True
+        if self._reader is not None:
+            if hasattr(self._port, "cancel_read"):
+                self._port.cancel_read()
+            self._reader.join()
+            self._reader = None
+
+    def _read_all(self) -> None:
+        port, splitter, trace = self._port, self._splitter, self.trace
+        while not self._closing:
+            try:
+                data = port.read(1)
+                waiting = port.in_waiting
+                if waiting:
+                    data += port.read(waiting)
+            except (OSError, serial.SerialException, TypeError) as error:
+                # TypeError: pyserial's way of saying that the port was closed under it.
+                if not self._closing:
+                    trace.board_lost(self._why_lost(f"the serial line closed ({error})"))
+                    self.console.hang_up()
+                return
+            if not data:
+                continue
+            at_s = time.monotonic()
+            for item in splitter.feed(data):
+                trace.feed(item, at_s)
+                if isinstance(item, Console):
+                    self.console.put(item.data)

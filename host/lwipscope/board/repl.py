@@ -1,0 +1,144 @@
+"""Runs programs on a board through MicroPython's raw REPL. The only importer of mpremote.
+
+mpremote's transport says of itself that it will change, so six of its names are used:
+SerialTransport, TransportError, TransportExecError, enter_raw_repl, exec_raw_no_follow, exec.
+Source: MicroPython documentation, "The MicroPython Interactive Interpreter Mode", raw mode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import time
+from dataclasses import dataclass
+
+from mpremote.transport import TransportError
+from mpremote.transport_serial import SerialTransport
+
+from lwipscope.board.link import ConsolePort, Link
+from lwipscope.errors import BoardLost, DeadlineExceeded, LwipscopeError
+
+ENTER_TIMEOUT_S = 10.0
+_END = b"\x04"  # the raw REPL ends output, and then errors, with this byte
+
+
+class ProgramError(LwipscopeError):
+    """The program ended with an exception; the message is MicroPython's traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramEnd:
+    """What a program left: its output, and the traceback if it raised."""
+
+    output: bytes
+    error: str
+
+
+class _Transport(SerialTransport):  # type: ignore[misc]
+    """mpremote's transport on a link that is already open and has a reader."""
+
+    def __init__(self, port: ConsolePort, name: str) -> None:
+        # Not calling the parent's: it would open the device a second time.
+        self.serial = port
+        self.device_name = name
+        self.in_raw_repl = False
+        self.use_raw_paste = True
+        self.mounted = False
+        self.timeout = None
+        # Blocking reads, no polling: the same that mpremote does for QEMU's pty.
+        self.is_pty = True
+
+
+class Repl:
+    """One program at a time: start it, read what it prints, wait for its end or interrupt it."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._transport = _Transport(link.console, link.url)
+        self._output = bytearray()
+        self._error = bytearray()
+        self._ends = 2
+
+    @property
+    def running(self) -> bool:
+        """True from `start` until the program's end has been read."""
+        return self._ends < 2
+
+    def start(self, source: str | bytes, *, soft_reset: bool = False) -> None:
+        """Upload a program and start it; returns when it runs (or failed to compile)."""
+        self._output.clear()
+        self._error.clear()
+        said = io.StringIO()  # mpremote prints what it could not make sense of
+        try:
+            with contextlib.redirect_stdout(said):
+                self._transport.enter_raw_repl(soft_reset, ENTER_TIMEOUT_S)
+                self._transport.exec_raw_no_follow(source)
+        except (TransportError, struct.error, OSError) as error:
+            if self._link.console.closed:
+                raise BoardLost("the board went away while a program was sent to it") from error
+            raise DeadlineExceeded(
+                f"the board's REPL was expected to take a program, but: {error} "
+                f"{said.getvalue().strip()[-200:]}\nIs MicroPython at its prompt? A reset helps."
+            ) from error
+        self._ends = 0
+
+    def read(self, timeout_s: float) -> bytes:
+        """Program output that has come, b"" if none within the time or the program has ended."""
+        if not self.running:
+            return b""
+        data = self._link.console.read_some(timeout_s)
+        if not data and self._link.console.closed:
+            self._ends = 2
+            raise BoardLost("the board went away while a program ran on it")
+        return self._take(data)
+
+    def wait(self, timeout_s: float) -> ProgramEnd:
+        """The program's end; DeadlineExceeded if it runs longer."""
+        deadline_s = time.monotonic() + timeout_s
+        while self.running:
+            remaining_s = deadline_s - time.monotonic()
+            if remaining_s <= 0:
+                raise DeadlineExceeded(f"the program did not end within {timeout_s:g} s")
+            self.read(remaining_s)
+        error = self._error.decode("utf-8", "replace").replace("\r\n", "\n")
+        return ProgramEnd(bytes(self._output), error)
+
+    def run(self, source: str | bytes, timeout_s: float = 10.0) -> bytes:
+        """Start a program, wait for its end: its output. ProgramError if it raised."""
+        self.start(source)
+        end = self.wait(timeout_s)
+        if end.error:
+            raise ProgramError(f"the program on the board raised:\n{end.error}")
+        return end.output
+
+    def interrupt(self, timeout_s: float = 5.0) -> ProgramEnd:
+        """Ctrl-C, then wait for the program's end."""
+        self._link.write(b"\x03")
+        return self.wait(timeout_s)
+
+    def _take(self, data: bytes) -> bytes:
+        """Sort what came into output and error; the part that is output."""
+        fresh = bytearray()
+        for piece in _split_keeping(data):
+            if piece == _END and self._ends < 2:
+                self._ends += 1
+            elif self._ends == 0:
+                fresh += piece
+            elif self._ends == 1:
+                self._error += piece
+            else:
+                # The prompt that follows belongs to mpremote's next call.
+                self._link.console.put(piece)
+        self._output += fresh
+        return bytes(fresh)
+
+
+def _split_keeping(data: bytes) -> list[bytes]:
+    pieces: list[bytes] = []
+    for index, piece in enumerate(data.split(_END)):
+        if index:
+            pieces.append(_END)
+        if piece:
+            pieces.append(piece)
+    return pieces
