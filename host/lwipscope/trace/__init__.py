@@ -1,0 +1,1 @@
+"""The board's ordered event stream: frames, events, timeline."""
