@@ -1,0 +1,1 @@
+"""Builds, packs and verifies the emulated board's firmware."""

@@ -1,0 +1,35 @@
+"""Which firmware image is run: a file that is named, else the pack in use, else a built one.
+
+Called by everyone who starts an emulated board.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lwipscope.errors import BuildError
+from lwipscope.firmware import build, pack
+from lwipscope.firmware.firmware import Firmware, Profile
+from lwipscope.firmware.progress import Progress, quiet
+
+
+def choose(
+    profile: Profile,
+    *,
+    file: Path | None = None,
+    sources: Path | None = None,
+    progress: Progress = quiet,
+) -> Firmware:
+    """The image to run for `profile`; it is built only if there is no other.
+
+    `file`: a pack, an ELF file with its provenance beside it, or a folder with both.
+    """
+    if file is not None:
+        firmware = pack.unpack(file) if pack.is_pack(file) else Firmware.load(file)
+        if firmware.profile != profile:
+            raise BuildError(
+                f"{file} has the lwIP options of profile {firmware.profile!r}, but {profile!r} was "
+                "asked for; name another file or another profile"
+            )
+        return firmware
+    return pack.current(profile) or build.build(profile, sources=sources, progress=progress)
