@@ -171,13 +171,23 @@ static void install_vectors(void) {
 
 // --- start ---
 
-static void apply_params(void) {
+// Before lwip_init(), which draws the first ephemeral port.
+static void seed_random(void) {
     const board_params_t *params = board_params();
     if (params == NULL) {
         return;
     }
-    if (params->random_seed != 0) {
-        random_state = params->random_seed;
+    random_state = params->random_seed;
+    if (random_state == 0) {
+        // Other ports after each start, or a peer's memory of the last life gets in the way.
+        random_state = (params->host_number * 0x9e3779b9u) ^ (board_boot_count() * 0x85ebca6bu) ^ 0x6c774950u;
+    }
+}
+
+static void apply_params(void) {
+    const board_params_t *params = board_params();
+    if (params == NULL) {
+        return;
     }
     clock_set_manual(params->flags & BOARD_PARAM_MANUAL_CLOCK);
     if (params->flags & BOARD_PARAM_DHCP) {
@@ -199,7 +209,7 @@ void board_init(void) {
         install_vectors();
         clock_init();
         console_init();
-        tcptrace_init();
+        seed_random();
         lwip_init();
         if (lan_init()) {
             // Only now: the chip's interrupt line is active low, so asserted, until it is configured.

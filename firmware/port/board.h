@@ -18,7 +18,7 @@ typedef struct {
     uint32_t magic;
     uint32_t host_number; // first half of the boot id
     uint32_t flags;
-    uint32_t random_seed;
+    uint32_t random_seed; // 0: made of host number and boot count
     uint8_t ip[4]; // 0.0.0.0: leave the interface alone
     uint8_t netmask[4];
     uint8_t gateway[4];

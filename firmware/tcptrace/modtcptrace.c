@@ -23,9 +23,6 @@ static uint32_t agent_id;
 static char agent_text[128];
 static uint32_t cursor;
 
-void tcptrace_init(void) {
-}
-
 void tcptrace_forget_agent(void) {
     agent_serves = false;
     agent_waiting = false;

@@ -52,7 +52,7 @@ typedef struct {
 #define RING_RECORDS (65536u) // power of two
 
 record_t *ring_new(uint8_t kind, uint32_t conn); // NULL: no room (counted)
-void ring_keep_newest(bool newest);              // without a host the oldest records make room
+void ring_keep_newest(bool newest);              // while nobody listens the oldest records make room
 uint32_t ring_head(void);
 uint32_t ring_tail(void);
 const record_t *ring_at(uint32_t index);

@@ -31,6 +31,7 @@ const char *stream_state_name(uint8_t state) {
 
 void stream_set_mode(stream_mode_t new_mode) {
     mode = new_mode;
+    ring_keep_newest(mode == STREAM_OFF);
 }
 
 stream_mode_t stream_mode(void) {
@@ -40,8 +41,7 @@ stream_mode_t stream_mode(void) {
 void stream_host_seen(void) {
     if (!host_seen) {
         host_seen = true;
-        ring_keep_newest(false);
-        mode = STREAM_ALL;
+        stream_set_mode(STREAM_ALL);
     }
 }
 
@@ -221,7 +221,7 @@ static bool program_runs(void) {
 
 static bool next_beat(void) {
     uint64_t now_us = clock_real_us();
-    if (!host_seen || now_us - last_beat_us < BEAT_US) {
+    if (now_us - last_beat_us < BEAT_US) {
         return false;
     }
     last_beat_us = now_us;

@@ -12,7 +12,7 @@ typedef enum { STREAM_OFF, STREAM_STATES, STREAM_ALL } stream_mode_t;
 
 void stream_set_mode(stream_mode_t mode);
 stream_mode_t stream_mode(void);
-void stream_host_seen(void); // from now on nothing is overwritten, and there is a heartbeat
+void stream_host_seen(void); // the first command switches the stream on
 const char *stream_state_name(uint8_t state);
 
 // Writes the answer to the command being served, a line per call, in command.c.

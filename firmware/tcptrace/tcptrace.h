@@ -38,7 +38,6 @@ void tcptrace_would_block(uint32_t conn);
 
 // --- for the board (stream.c, command.c) ---
 
-void tcptrace_init(void);
 void tcptrace_service(void);     // from the event and VM hooks: commands, then some lines
 bool tcptrace_finish_line(void); // completes a line that the UART cut short; false: not yet
 bool tcptrace_has_work(void);    // something that could be sent now

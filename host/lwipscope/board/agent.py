@@ -81,7 +81,7 @@ class Agent:
             data = self._repl.read(START_TIMEOUT_S)
             if not data:
                 raise DeadlineExceeded(
-                    f"the agent did not start within {START_TIMEOUT_S:g} s; the board said: {seen!r}"
+                    f"the agent did not start within {START_TIMEOUT_S:g} s; it said: {seen!r}"
                 )
             seen += data
 

@@ -9,6 +9,7 @@ Times in seconds unless named otherwise. Source: QEMU 7.2 documentation (invocat
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import struct
@@ -47,9 +48,13 @@ _EXIT_CODES = {98: "a processor fault", 99: "a failed lwIP assertion"}
 
 @dataclass(frozen=True, slots=True)
 class StartOptions:
-    """What the host decides about a board's life. `number` is the first half of the boot id."""
+    """What the host decides about a board's life.
 
-    number: int = 1
+    `number` is the first half of the boot id; None takes one by chance, which also gives the board
+    other ephemeral ports. A `random_seed` other than 0 fixes lwIP's random numbers.
+    """
+
+    number: int | None = None
     clock: Literal["running", "manual"] = "running"
     random_seed: int = 0
     extra_qemu_args: tuple[str, ...] = ()
@@ -63,7 +68,7 @@ class EmulatedBoard:
         board_file: BoardFile,
         elf: Path,
         keeper: Keeper,
-        options: StartOptions = StartOptions(),  # noqa: B008  (frozen)
+        options: StartOptions = StartOptions(),
     ) -> None:
         """Start QEMU and hear the board's hello. The keeper stays the caller's."""
         self.file = board_file
@@ -133,7 +138,7 @@ class EmulatedBoard:
         return Agent(self.port, self.repl)
 
     def reset(self) -> Hello:
-        """A system reset: a fresh board, a fresh trace. Bytes and frames of the old life are lost."""
+        """A system reset: a fresh board and trace. Bytes and frames of the old life are lost."""
         assert self._qmp is not None
         qmp = self._qmp
         qmp.command("stop")
@@ -169,7 +174,7 @@ class EmulatedBoard:
             )
         if not self.elf.is_file():
             raise NoBoard(f"{self.elf}: there is no such firmware; try `lwipscope firmware build`")
-        getattr(self._keeper, "remove_at_end", lambda p: None)(self._folder)
+        self._keeper.remove_at_end(self._folder)
         params = self._folder / "params"
         params.write_bytes(_params(self.file, self._options))
         wire, nic = self._folder / "wire", self._folder / "nic"
@@ -261,13 +266,14 @@ def _sealed() -> Sequence[str]:
 def _params(board_file: BoardFile, options: StartOptions) -> bytes:
     """board_params_t of firmware/port/board.h."""
     net = board_file.net
+    number = options.number if options.number is not None else secrets.randbelow(1_000_000) + 1
     flags = (_PARAM_MANUAL_CLOCK if options.clock == "manual" else 0) | (
         _PARAM_DHCP if net.dhcp else 0
     )
     return struct.pack(
         "<4sIII4s4s4s",
         _PARAMS_MAGIC,
-        options.number,
+        number,
         flags,
         options.random_seed,
         *(IPv4Address(a).packed for a in (net.ip, net.netmask, net.gateway)),

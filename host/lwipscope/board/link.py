@@ -73,7 +73,7 @@ class ConsolePort:
         """True when the line is gone and everything has been read."""
         return self._closed and not self._data
 
-    def inWaiting(self) -> int:  # noqa: N802  (pyserial's name)
+    def inWaiting(self) -> int:
         """How many bytes can be read at once."""
         return len(self._data)
 

@@ -1,0 +1,122 @@
+"""`lwipscope demo`: plays the first exchanges on the emulated board and explains what is seen."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+import time
+
+from lwipscope.cli.common import (
+    add_board_options,
+    add_log_option,
+    bench,
+    describe,
+    log_folder,
+    style,
+)
+from lwipscope.errors import UsageError
+from lwipscope.report.ladder import ladder, place_notes
+from lwipscope.report.style import Style
+from lwipscope.scenario.exchanges import EXCHANGES
+from lwipscope.scenario.network import Network
+from lwipscope.scenario.play import Played, play
+from lwipscope.scenario.scenario import Scenario
+from lwipscope.tcp.path import path_text
+from lwipscope.trace.verdict import Verdict
+
+_WIDTH = 98
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "demo",
+        help="play the first exchanges on the emulated board, and explain them",
+        description="Plays who-closes-first in all its forms against real nc: segments and state "
+        "transitions side by side in time order, the path of each connection, and the verdict.",
+    )
+    add_board_options(parser)
+    add_log_option(parser)
+    parser.add_argument("--only", metavar="NAME", action="append", help="play this exchange only")
+    parser.add_argument("--list", action="store_true", help="list the exchanges and end")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Play, print, sum up."""
+    if options.list:
+        for scenario in EXCHANGES:
+            print(f"{scenario.name:<34} {scenario.title}")
+        return 0
+    chosen = _chosen(options.only)
+    dress = style()
+    started_s = time.monotonic()
+    played: list[Played] = []
+    with bench(options) as on:
+        with Network(on.keeper, on.board.switch, on.board.ip) as network:
+            print(dress.plain(describe(on, network.whose_tcp)))
+            nc_there = network.nc_there
+        if not nc_there:
+            print("no OpenBSD netcat on this machine: exchanges with nc are left out")
+        folder = log_folder(options, "demo")
+        for number, scenario in enumerate(chosen, 1):
+            if scenario.needs_nc and not nc_there:
+                continue
+            result = play(scenario, on.board, on.keeper, folder)
+            played.append(result)
+            print(_shown(number, result, dress), flush=True)
+    print(_summary(played, dress))
+    print(f"\n{len(played)} exchanges in {time.monotonic() - started_s:.1f} s")
+    print(f"captures (pcap) and logs: {folder}")
+    left_out = len(chosen) - len(played)
+    if left_out:
+        print(f"{left_out} left out: install netcat-openbsd", file=sys.stderr)
+    return max((result.verdict.exit_code for result in played), default=3)
+
+
+def _chosen(names: list[str] | None) -> list[Scenario]:
+    if not names:
+        return list(EXCHANGES)
+    by_name = {scenario.name: scenario for scenario in EXCHANGES}
+    for name in names:
+        if name not in by_name:
+            raise UsageError(f"there is no exchange {name!r}; `lwipscope demo --list` names them")
+    return [by_name[name] for name in names]
+
+
+def _shown(number: int, result: Played, dress: Style) -> str:
+    scenario, check = result.scenario, result.check
+    rule = "─" * _WIDTH
+    lines = ["", dress.plain(rule), dress.paint(f"{number}. {scenario.title}", "bold"), ""]
+    lines += textwrap.wrap(scenario.story, _WIDTH)
+    lines += [dress.paint(scenario.rfc, "dim")]
+    lines += [dress.paint(ending, "dim") for ending in result.endings]
+    lines += [""]
+    if check.connection is not None:
+        placed = place_notes(result.notes, [(s.at_s, s.event) for s in result.stamped])
+        lines.append(ladder(check.connection, result.events, dress, placed, "the other end"))
+        lines += ["", f"path      {path_text(check.connection.path)}"]
+    lines.append(f"expected  {check.pattern}")
+    lines.append(f"verdict   {_verdict(result.verdict, dress)}")
+    if result.failure:
+        lines.append(f"a step failed: {result.failure}")
+    if result.verdict is not Verdict.PASS:
+        lines += ["", check.text]
+    return "\n".join(dress.plain(line) for line in lines)
+
+
+def _verdict(verdict: Verdict, dress: Style) -> str:
+    if verdict is Verdict.PASS:
+        return dress.paint(dress.plain("✓ PASS"), "green", "bold")
+    return dress.paint(dress.plain(f"✗ {verdict.name}"), "red", "bold")
+
+
+def _summary(played: list[Played], dress: Style) -> str:
+    lines = ["", dress.plain("─" * _WIDTH)]
+    for result in played:
+        seen = result.check.connection
+        path = path_text(seen.path) if seen else "(no connection)"
+        lines.append(f"{_verdict(result.verdict, dress)}  {result.scenario.title}")
+        lines.append(dress.paint(f"        {path}", "dim"))
+    return "\n".join(dress.plain(line) for line in lines)

@@ -1,0 +1,84 @@
+"""`lwipscope firmware build|pack|use`: the emulated boards' firmware."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lwipscope.cli.common import ProgressLine
+from lwipscope.firmware import build, pack, selection
+from lwipscope.firmware.firmware import PROFILES, Firmware
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its three verbs."""
+    parser = commands.add_parser(
+        "firmware",
+        help="build, pack or use the emulated boards' firmware",
+        description="MicroPython and lwIP come from Debian's source packages, pinned by SHA-256, "
+        "and are compiled unmodified with the tracer beside them.",
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    building = verbs.add_parser(
+        "build", help="build it; a second build with the same inputs is free"
+    )
+    building.add_argument("--profile", choices=PROFILES, default="roomy", help="lwIP's sizes")
+    building.add_argument(
+        "--sources",
+        type=Path,
+        metavar="DIR",
+        help="take MicroPython and lwIP from here instead of from Debian's mirror (verified)",
+    )
+    building.add_argument("-o", "--out", type=Path, metavar="DIR", help="also copy the result here")
+    building.add_argument("-j", "--jobs", type=int, metavar="N", help="compile N files at once")
+    building.set_defaults(run=run_build)
+    packing = verbs.add_parser("pack", help="write ELF and provenance as one file")
+    packing.add_argument("file", type=Path, help="the file to write")
+    packing.add_argument("--profile", choices=PROFILES, default="roomy", help="lwIP's sizes")
+    packing.set_defaults(run=run_pack)
+    using = verbs.add_parser("use", help="verify a packed firmware and use it; needs no compiler")
+    using.add_argument("file", type=Path, help="a file that `firmware pack` wrote")
+    using.set_defaults(run=run_use)
+
+
+def run_build(options: argparse.Namespace) -> int:
+    """Build one profile."""
+    progress = ProgressLine()
+    try:
+        firmware = build.build(
+            options.profile,
+            sources=options.sources,
+            out=options.out,
+            jobs=options.jobs,
+            progress=progress,
+        )
+    finally:
+        progress.done()
+    _tell(firmware)
+    return 0
+
+
+def run_pack(options: argparse.Namespace) -> int:
+    """Build if need be, then pack."""
+    progress = ProgressLine()
+    try:
+        firmware = selection.choose(options.profile, progress=progress)
+    finally:
+        progress.done()
+    print(f"packed: {pack.pack(firmware, options.file)}")
+    _tell(firmware)
+    return 0
+
+
+def run_use(options: argparse.Namespace) -> int:
+    """Verify and install."""
+    firmware = pack.use(options.file)
+    print(f"in use for profile {firmware.profile}: {options.file}")
+    _tell(firmware)
+    return 0
+
+
+def _tell(firmware: Firmware) -> None:
+    print(f"ELF:        {firmware.elf}")
+    print(f"provenance: {firmware.elf.with_name('provenance.json')}")
+    print(f"build id:   {firmware.build_id}")

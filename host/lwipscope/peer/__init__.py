@@ -1,0 +1,1 @@
+"""The other end: nc-style peers, kernel sockets, our own endpoint, the gate."""

@@ -1,0 +1,1 @@
+"""Reads a timeline and shows it; touches nothing live."""

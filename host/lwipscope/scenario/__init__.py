@@ -1,0 +1,1 @@
+"""The library of scenarios: each once, as data and a short function."""

@@ -1,0 +1,152 @@
+"""The other end's network: the kernel's TCP behind a TAP, or our own TCP where there is no TAP.
+
+Scenarios ask for peers here and don't care which of the two it is. With the TAP, `nc` and kernel
+sockets live in the private namespace and speak with the board themselves. Without it they speak
+with the gate on loopback, and the gate's board side is our own well-behaved endpoint: then it is
+that TCP which the board sees, and `whose_tcp` says so in every report.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from lwipscope.errors import WireUnavailable
+from lwipscope.peer.dialer import EndpointAcceptor, EndpointDialer, KernelDialer
+from lwipscope.peer.endpoint import Endpoint
+from lwipscope.peer.gate import Gate
+from lwipscope.peer.kernel import KernelListener, KernelPeer
+from lwipscope.peer.nc import Netcat, Variant, find_nc
+from lwipscope.wire.keeper import Keeper
+from lwipscope.wire.switch import Switch
+
+HOST_IP = "192.0.2.1"
+LOOPBACK = "127.0.0.1"
+
+
+class Network:
+    """Peers for one board, made on demand, ended by close()."""
+
+    def __init__(self, keeper: Keeper, switch: Switch, board_ip: str) -> None:
+        self._keeper = keeper
+        self._board_ip = board_ip
+        self._stack = ExitStack()
+        self._endpoint: Endpoint | None = None
+        self._nc = find_nc()
+        if keeper.tap is None:
+            self._endpoint = self._stack.enter_context(Endpoint(switch, ip=HOST_IP))
+
+    def __enter__(self) -> Network:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every peer and gate. Idempotent."""
+        self._stack.close()
+
+    @property
+    def has_tap(self) -> bool:
+        """True if the board speaks with the kernel's TCP."""
+        return self._endpoint is None
+
+    @property
+    def whose_tcp(self) -> str:
+        """Whose TCP the board speaks with, for reports."""
+        if self.has_tap:
+            return "the Linux kernel's TCP, behind a TAP"
+        return "lwipscope's own TCP endpoint; peers reach it through the gate (no TAP here)"
+
+    @property
+    def nc_there(self) -> bool:
+        """True if this machine has OpenBSD's nc, whose flags the exchanges use."""
+        return self._nc is not None and self._nc[1] is Variant.OPENBSD
+
+    def nc_connect(self, port: int, *args: str) -> Netcat:
+        """`nc ARGS BOARD PORT`."""
+        if self.has_tap:
+            made = Netcat.connect(self._keeper, self._board_ip, port, args=args, nc=self._nc)
+        else:
+            gate = self.serve(port, 0)
+            made = Netcat.connect(
+                self._keeper, LOOPBACK, gate.port, args=args, nc=self._nc, in_namespace=False
+            )
+        return self._stack.enter_context(made)
+
+    def nc_listen(self, port: int, *args: str) -> Netcat:
+        """`nc ARGS -l -p PORT`, where the board reaches it at 192.0.2.1:PORT."""
+        if self.has_tap:
+            made = Netcat.listen(self._keeper, port, args=args, nc=self._nc)
+        else:
+            near = free_port()
+            made = Netcat.listen(self._keeper, near, args=args, nc=self._nc, in_namespace=False)
+            self.dial_out(port, near)
+        return self._stack.enter_context(made)
+
+    def connect(self, port: int, timeout_s: float = 5.0) -> KernelPeer:
+        """A kernel socket connected to the board's port."""
+        if self.has_tap:
+            made = KernelPeer.connect(
+                self._keeper.socket, (self._board_ip, port), timeout_s=timeout_s
+            )
+        else:
+            gate = self.serve(port, 0)
+            made = KernelPeer.connect(socket.socket, (LOOPBACK, gate.port), timeout_s=timeout_s)
+        return self._stack.enter_context(made)
+
+    def listen(self, port: int) -> KernelListener:
+        """A kernel socket that listens where the board reaches it at 192.0.2.1:PORT."""
+        if self.has_tap:
+            made = KernelListener(self._keeper.socket, (HOST_IP, port))
+        else:
+            made = KernelListener(socket.socket, (LOOPBACK, 0))
+            self.dial_out(port, made.address[1])
+        return self._stack.enter_context(made)
+
+    def serve(
+        self,
+        board_port: int,
+        loopback_port: int,
+        *,
+        exact: bool = False,
+        on_event: Callable[[str], None] = lambda _text: None,
+    ) -> Gate:
+        """Make the board's port reachable at 127.0.0.1:`loopback_port` (0: any)."""
+        place = (self._board_ip, board_port)
+        dialer = (
+            KernelDialer(self._keeper.socket, place)
+            if self._endpoint is None
+            else EndpointDialer(self._endpoint, place)
+        )
+        gate = Gate.serve(dialer, loopback_port, exact=exact, on_event=on_event)
+        return self._stack.enter_context(gate)
+
+    def dial_out(
+        self,
+        board_side_port: int,
+        loopback_port: int,
+        *,
+        on_event: Callable[[str], None] = lambda _text: None,
+    ) -> Gate:
+        """What the board sends to 192.0.2.1:`board_side_port` goes to 127.0.0.1:`loopback_port`."""
+        place = (HOST_IP, board_side_port)
+        acceptor = (
+            KernelListener(self._keeper.socket, place)
+            if self._endpoint is None
+            else EndpointAcceptor(self._endpoint.listen(board_side_port), place)
+        )
+        gate = Gate.dial_out(acceptor, loopback_port, on_event=on_event)
+        return self._stack.enter_context(gate)
+
+
+def free_port() -> int:
+    """A port on loopback that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+__all__ = ["HOST_IP", "LOOPBACK", "Network", "WireUnavailable", "free_port"]

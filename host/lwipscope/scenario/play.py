@@ -1,0 +1,99 @@
+"""Plays scenarios and judges them: a fresh board for each, evidence closed by a sync.
+
+Called by the command line and the tests. The wire is captured as pcap and the serial line is
+logged, if a folder is given.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lwipscope.board.emulated import EmulatedBoard
+from lwipscope.errors import LwipscopeError
+from lwipscope.scenario.network import Network
+from lwipscope.scenario.scenario import Scenario
+from lwipscope.scenario.stage import Stage
+from lwipscope.trace.event import Event, Hello
+from lwipscope.trace.timeline import Note, Timeline
+from lwipscope.trace.trace import Stamped
+from lwipscope.trace.verdict import PathCheck, Verdict, check_path
+from lwipscope.wire.capture import Capture
+from lwipscope.wire.keeper import Keeper
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One scenario, played. `failure` is the step that could not be made, or empty."""
+
+    scenario: Scenario
+    check: PathCheck
+    events: Sequence[Event]
+    stamped: Sequence[Stamped]
+    notes: Sequence[Note]
+    endings: Sequence[str]
+    failure: str
+    whose_tcp: str
+    hello: Hello | None
+    wall_s: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """The path's verdict; a step that failed makes a PASS a FAIL."""
+        if self.failure and self.check.verdict is Verdict.PASS:
+            return Verdict.FAIL
+        return self.check.verdict
+
+
+def play(
+    scenario: Scenario, board: EmulatedBoard, keeper: Keeper, folder: Path | None = None
+) -> Played:
+    """Reset the board, play, close the evidence, judge."""
+    started_s = time.monotonic()
+    hello = board.reset()
+    capture = None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        capture = Capture(folder / f"{scenario.name}.pcap")
+        board.switch.on_frame(capture.on_frame)
+    failure = ""
+    notes: list[Note] = []
+    endings: list[str] = []
+    try:
+        with Network(keeper, board.switch, board.ip) as network:
+            whose_tcp = network.whose_tcp
+            stage = Stage(board, network)
+            notes, endings = stage.notes, stage.endings
+            try:
+                scenario.play(stage)
+            except LwipscopeError as error:
+                failure = str(error)
+            through = None if board.trace.integrity.board_lost else board.port.sync()
+            events, integrity = board.trace.evidence(through)
+    finally:
+        if capture is not None:
+            capture.close()
+    stamped = board.trace.stamped[: len(events)]
+    check = check_path(
+        events,
+        integrity,
+        scenario.expected.path,
+        name=scenario.name,
+        role=scenario.expected.role,
+        timeline=Timeline(stamped, notes=notes, console=board.trace.console),
+    )
+    if folder is not None:
+        _write_log(folder / f"{scenario.name}.log", stamped, notes, board)
+    wall_s = time.monotonic() - started_s
+    return Played(
+        *(scenario, check, events, stamped, notes, endings, failure, whose_tcp, hello, wall_s)
+    )
+
+
+def _write_log(
+    path: Path, stamped: Sequence[Stamped], notes: Sequence[Note], board: EmulatedBoard
+) -> None:
+    timeline = Timeline(stamped, notes=notes, console=board.trace.console)
+    path.write_text("".join(f"{entry.line()}\n" for entry in timeline), encoding="utf-8")

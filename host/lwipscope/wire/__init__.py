@@ -1,0 +1,1 @@
+"""Where frames travel: packet codec, switch, namespace with TAP, captures."""
