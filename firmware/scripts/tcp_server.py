@@ -19,7 +19,8 @@ except ImportError:
 
 
 def show_states():
-    if tcptrace:
+    # Where lwipscope listens on the line (stream on), it shows them.
+    if tcptrace and tcptrace.stream() == "off":
         for clock_us, conn, before, after, cause in tcptrace.states():
             print("%10.3f ms  c%d  %-11s > %-11s  %s" % (clock_us / 1000, conn, before, after, cause))
 

@@ -56,8 +56,9 @@ static mp_obj_t cause_object(const record_t *r) {
 
 static mp_obj_t tcptrace_states(void) {
     mp_obj_t list = mp_obj_new_list(0, NULL);
-    if ((int32_t)(cursor - ring_tail()) < 0) {
-        cursor = ring_tail();
+    // Records that were sent already are still there until newer ones need their place.
+    if (ring_head() - cursor > RING_RECORDS) {
+        cursor = ring_head() - RING_RECORDS;
     }
     for (; cursor != ring_head(); cursor++) {
         const record_t *r = ring_at(cursor);

@@ -148,6 +148,15 @@ class EmulatedBoard:
         self.link.new_life(lambda: qmp.command("cont"))
         return self.port.hello(START_TIMEOUT_S)
 
+    def release_line(self) -> str:
+        """Let others open the serial line: its device. The board can't be asked any more."""
+        self.link.close()
+        return self.link.url
+
+    def alive(self, timeout_s: float = 0.0) -> bool:
+        """False once QEMU has ended, which is waited for up to `timeout_s`."""
+        return self._process is not None and self._process.poll(timeout_s) is None
+
     def close(self) -> None:
         """End QEMU, the line and the wire. Idempotent."""
         if self._link is not None:

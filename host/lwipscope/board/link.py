@@ -86,10 +86,20 @@ class ConsolePort:
 class Link:
     """An open serial line. `url` is a device or any URL that pyserial knows."""
 
-    def __init__(self, url: str, baud: int, why_lost: Callable[[str], str] = str) -> None:
-        """`why_lost` may turn "the line closed" into something that says more."""
+    def __init__(
+        self,
+        url: str,
+        baud: int,
+        *,
+        trace: Trace | None = None,
+        why_lost: Callable[[str], str] = str,
+    ) -> None:
+        """`why_lost` may turn "the line closed" into something that says more.
+
+        Without a `trace` the board is taken to be at the start of a life.
+        """
         self.url = url
-        self.trace = Trace()
+        self.trace = trace or Trace()
         self.console = ConsolePort(self)
         self._why_lost = why_lost
         self._splitter = FrameSplitter()

@@ -65,6 +65,11 @@ class Repl:
         """True from `start` until the program's end has been read."""
         return self._ends < 2
 
+    @property
+    def output(self) -> bytes:
+        """What the program has printed so far."""
+        return bytes(self._output)
+
     def start(self, source: str | bytes, *, soft_reset: bool = False) -> None:
         """Upload a program and start it; returns when it runs (or failed to compile)."""
         self._output.clear()

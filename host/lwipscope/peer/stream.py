@@ -18,11 +18,11 @@ from lwipscope.peer.tcp_core import Address, Connection
 from lwipscope.tcp.state import State
 
 
-class StreamReset(PeerError):
+class StreamReset(PeerError, ConnectionResetError):
     """The peer sent RST on an established connection."""
 
 
-class StreamRefused(PeerError):
+class StreamRefused(PeerError, ConnectionRefusedError):
     """The peer answered the SYN with RST."""
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from lwipscope.board.emulated import EmulatedBoard
 from lwipscope.errors import LwipscopeError
 from lwipscope.scenario.network import Network
+from lwipscope.scenario.run_log import RunLog
 from lwipscope.scenario.scenario import Scenario
 from lwipscope.scenario.stage import Stage
 from lwipscope.trace.event import Event, Hello
 from lwipscope.trace.timeline import Note, Timeline
 from lwipscope.trace.trace import Stamped
 from lwipscope.trace.verdict import PathCheck, Verdict, check_path
-from lwipscope.wire.capture import Capture
 from lwipscope.wire.keeper import Keeper
 
 
@@ -53,11 +53,7 @@ def play(
     """Reset the board, play, close the evidence, judge."""
     started_s = time.monotonic()
     hello = board.reset()
-    capture = None
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        capture = Capture(folder / f"{scenario.name}.pcap")
-        board.switch.on_frame(capture.on_frame)
+    log = None if folder is None else RunLog(board, folder, scenario.name)
     failure = ""
     notes: list[Note] = []
     endings: list[str] = []
@@ -73,8 +69,8 @@ def play(
             through = None if board.trace.integrity.board_lost else board.port.sync()
             events, integrity = board.trace.evidence(through)
     finally:
-        if capture is not None:
-            capture.close()
+        if log is not None:
+            log.close()
     stamped = board.trace.stamped[: len(events)]
     check = check_path(
         events,
@@ -84,16 +80,7 @@ def play(
         role=scenario.expected.role,
         timeline=Timeline(stamped, notes=notes, console=board.trace.console),
     )
-    if folder is not None:
-        _write_log(folder / f"{scenario.name}.log", stamped, notes, board)
     wall_s = time.monotonic() - started_s
     return Played(
         *(scenario, check, events, stamped, notes, endings, failure, whose_tcp, hello, wall_s)
     )
-
-
-def _write_log(
-    path: Path, stamped: Sequence[Stamped], notes: Sequence[Note], board: EmulatedBoard
-) -> None:
-    timeline = Timeline(stamped, notes=notes, console=board.trace.console)
-    path.write_text("".join(f"{entry.line()}\n" for entry in timeline), encoding="utf-8")
