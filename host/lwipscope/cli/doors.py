@@ -1,7 +1,8 @@
-"""The gates that `run` and `start` open: the board's ports, reachable from any terminal.
+"""The gates that `run` and `start` open between the board and any terminal of this machine.
 
 `nc 127.0.0.1 6666` reaches the board's server on 6666; a board that connects to 192.0.2.1:6666
-reaches `nc -l -p 6666` in a terminal.
+reaches `nc -l -p 6666`. Both want port 6666 of this machine, so `run` opens the first kind only
+when the trace says that the board listens: until then the port is free for `nc -l`.
 """
 
 from __future__ import annotations
@@ -9,41 +10,59 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from lwipscope.peer.gate import Gate
+from lwipscope.errors import LwipscopeError
 from lwipscope.scenario.network import HOST_IP, Network
+from lwipscope.tcp.state import State
+from lwipscope.trace.event import Event, Transition
 
 DEFAULT_PORT = 6666
 
 
-def add_port_option(parser: argparse.ArgumentParser) -> None:
-    """Which ports."""
+def add_port_option(parser: argparse.ArgumentParser, what: str) -> None:
+    """Which ports, and for what."""
     parser.add_argument(
         "--port",
         type=_port,
         action="append",
         metavar="N",
-        help=f"a port of the board to make reachable, both ways; repeat for more ({DEFAULT_PORT})",
+        help=f"{what}; repeat for more [{DEFAULT_PORT}]",
     )
 
 
-def open_doors(
-    network: Network, ports: list[int] | None, tell: Callable[[str], None]
-) -> list[tuple[int, Gate]]:
-    """Open a gate for each port in each direction and say how to use them."""
-    gates = []
-    for port in ports or [DEFAULT_PORT]:
-        gate = network.serve(port, port, on_event=_nothing)
-        tell(f"the board's port {port}:  nc 127.0.0.1 {gate.port}")
-        if gate.port != port:
-            tell(f"  ({port} is taken on this machine)")
-        network.dial_out(port, port, on_event=_nothing)
-        tell(f"the board connects to {HOST_IP}:{port}:  nc -l -p {port}  (start it before)")
-        gates.append((port, gate))
-    return gates
+class Doors:
+    """Opens gates and tells how to use them. The gates end with the network."""
 
+    def __init__(self, network: Network, tell: Callable[[str], None]) -> None:
+        self._network = network
+        self._tell = tell
+        self._open: set[int] = set()
 
-def _nothing(_text: str) -> None:
-    """The trace tells more than the gate could."""
+    def to_terminals(self, ports: list[int] | None) -> None:
+        """Let the board's clients reach these ports of this machine."""
+        for port in ports or [DEFAULT_PORT]:
+            self._network.dial_out(port, port)
+            self._tell(f"the board's clients:  {HOST_IP}:{port} leads to  nc -l -p {port}")
+
+    def to_board(self, ports: list[int] | None) -> None:
+        """Make these ports of the board reachable."""
+        for port in ports or [DEFAULT_PORT]:
+            self._to_board(port)
+
+    def event(self, event: Event, _at_s: float) -> None:
+        """A watcher of the trace: a port on which the board listens becomes reachable."""
+        if isinstance(event, Transition) and event.after is State.LISTEN and event.local:
+            try:
+                self._to_board(event.local.port)
+            except LwipscopeError as error:
+                self._tell(f"no way to the board's port {event.local.port}: {error}")
+
+    def _to_board(self, port: int) -> None:
+        if port in self._open or port == 0:
+            return
+        self._open.add(port)
+        gate = self._network.serve(port, port)
+        why = "" if gate.port == port else f"  ({port} is taken on this machine)"
+        self._tell(f"the board's port {port}:  nc 127.0.0.1 {gate.port}{why}")
 
 
 def _port(text: str) -> int:

@@ -17,7 +17,7 @@ from lwipscope.cli.common import (
     log_folder,
     style,
 )
-from lwipscope.cli.doors import add_port_option, open_doors
+from lwipscope.cli.doors import Doors, add_port_option
 from lwipscope.errors import UsageError
 from lwipscope.report.live import Live
 from lwipscope.scenario.network import Network
@@ -43,7 +43,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("script", type=Path, help="the MicroPython file")
     add_board_options(parser)
-    add_port_option(parser)
+    add_port_option(parser, "a port of this machine that the board's clients may connect to")
     add_log_option(parser)
     parser.add_argument("--seconds", type=float, metavar="S", help="interrupt it after so long")
     parser.add_argument("--segments", action="store_true", help="show segments too")
@@ -57,10 +57,12 @@ def run(options: argparse.Namespace) -> int:
     with bench(options) as on, Network(on.keeper, on.board.switch, on.board.ip) as network:
         folder = log_folder(options, "run")
         print(dress.plain(describe(on, network.whose_tcp)))
-        open_doors(network, options.port, print)
+        doors = Doors(network, _print)
+        doors.to_terminals(options.port)
         live = Live(_print, dress, segments=options.segments)
         with RunLog(on.board, folder), announced(on.board.file.name, on.board.link.url, on.keeper):
             on.board.trace.on_event(live.event)
+            on.board.trace.on_event(doors.event)
             print(f"running {options.script} (Ctrl-C ends it)\n", flush=True)
             end = _follow(on.board.repl, source, live, options.seconds)
             events, integrity = on.board.trace.evidence(on.board.port.sync())

@@ -6,7 +6,7 @@ import argparse
 
 from lwipscope.board.running import announced
 from lwipscope.cli.common import add_board_options, add_log_option, bench, describe, log_folder
-from lwipscope.cli.doors import add_port_option, open_doors
+from lwipscope.cli.doors import Doors, add_port_option
 from lwipscope.errors import BoardLost
 from lwipscope.scenario.network import Network
 from lwipscope.scenario.run_log import RunLog
@@ -24,7 +24,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog="Then: mpremote connect PORT run app.py; nc 127.0.0.1 6666; lwipscope watch",
     )
     add_board_options(parser)
-    add_port_option(parser)
+    add_port_option(parser, "a port to make reachable, both ways")
     add_log_option(parser)
     parser.set_defaults(run=run)
 
@@ -41,7 +41,9 @@ def run(options: argparse.Namespace) -> int:
             print(f"serial:  {serial}")
             print(f"  mpremote connect {serial} run --no-follow firmware/scripts/tcp_server.py")
             print(f"  lwipscope watch {serial}")
-            open_doors(network, options.port, print)
+            doors = Doors(network, print)
+            doors.to_terminals(options.port)
+            doors.to_board(options.port)
             print(f"captures: {folder}\nCtrl-C ends it", flush=True)
             with announced(on.board.file.name, serial, on.keeper):
                 try:

@@ -51,7 +51,7 @@ class Server:
         self.wake_read, wake_write = os.pipe()
         for end in (self.wake_read, wake_write):
             os.set_blocking(end, False)
-        for number in (signal.SIGCHLD, signal.SIGTERM, keeper_program.PARENT_DEATH):
+        for number in (signal.SIGCHLD, keeper_program.PARENT_DEATH):
             signal.signal(number, lambda _number, _frame: None)
         for number in keeper_program.IGNORED:
             signal.signal(number, signal.SIG_IGN)
@@ -81,8 +81,8 @@ class Server:
             while os.getppid() == self.parent_pid:
                 ready = {fd for fd, _events in poll.poll()}
                 if self.wake_read in ready:
-                    numbers = os.read(self.wake_read, 4096)
-                    if signal.SIGTERM in numbers or not self.reap():
+                    os.read(self.wake_read, 4096)
+                    if not self.reap():
                         return
                 if self.control.fileno() in ready:
                     data, new_fds = self.receive()

@@ -23,8 +23,9 @@ else:
 
 # Sent by the kernel when the parent (or only its thread that started us) ends.
 PARENT_DEATH = signal.SIGUSR1
-# The terminal's keys are for the programs, not for their keeper.
-IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP)
+# The terminal's keys are for the programs, and what is sent to our whole process group (timeout(1)
+# does that) is for the host process: it ends in order, and the keeper with it.
+IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP, signal.SIGTERM)
 
 
 def become(request: dict[str, Any], fds: list[int], report: int, keeper_pid: int) -> NoReturn:
@@ -41,7 +42,7 @@ def become(request: dict[str, Any], fds: list[int], report: int, keeper_pid: int
         if os.getppid() != keeper_pid:
             os._exit(127)
         # Ignored signals stay ignored over exec, Python's own SIGPIPE among them.
-        for number in (*IGNORED, signal.SIGCHLD, signal.SIGPIPE, signal.SIGTERM, PARENT_DEATH):
+        for number in (*IGNORED, signal.SIGCHLD, signal.SIGPIPE, PARENT_DEATH):
             signal.signal(number, signal.SIG_DFL)
         # First all out of the way of the target numbers, then each to its place.
         above = max(targets) + 1

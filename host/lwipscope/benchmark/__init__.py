@@ -1,0 +1,1 @@
+"""How fast board and host are: the figures of `lwipscope bench`, how each is measured, the table."""
