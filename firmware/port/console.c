@@ -155,22 +155,22 @@ bool console_try_write(char c) {
     return true;
 }
 
-// A reader that does not read must stop the program that prints, never the stack.
-static void write_waiting(char c) {
-    while (!console_try_write(c)) {
-        board_poll_stack();
-        if (mp_interrupt_char != -1) {
-            mp_handle_pending(true);
-        }
+// A reader that does not read must stop the program that prints, never the stack, nor Ctrl-C.
+static void wait_for_uart(void) {
+    board_poll_stack();
+    if (mp_interrupt_char != -1) {
+        mp_handle_pending(true);
     }
 }
 
 mp_uint_t __wrap_mp_hal_stdout_tx_strn(const char *text, size_t length) {
     while (!tcptrace_finish_line()) {
-        board_poll_stack();
+        wait_for_uart();
     }
     for (size_t i = 0; i < length; i++) {
-        write_waiting(text[i] == RS ? '?' : text[i]);
+        while (!console_try_write(text[i] == RS ? '?' : text[i])) {
+            wait_for_uart();
+        }
     }
     return length;
 }

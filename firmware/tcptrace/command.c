@@ -30,6 +30,7 @@ typedef struct {
 static enum { ANSWER_NONE, ANSWER_HELLO, ANSWER_ROWS, ANSWER_REPLY } answer;
 static uint32_t answer_id;
 static uint32_t answer_after;
+static bool answer_is_sync;
 static char reply_text[160];
 static row_t rows[PCBS_MAX];
 static uint32_t row_count, row_next;
@@ -42,6 +43,10 @@ uint32_t command_answer_after(void) {
     return answer_after;
 }
 
+bool command_answer_is_sync(void) {
+    return answer_is_sync;
+}
+
 static void reply(const char *text) {
     strncpy(reply_text, text, sizeof(reply_text) - 1);
     answer = ANSWER_REPLY;
@@ -50,6 +55,7 @@ static void reply(const char *text) {
 void command_reply_later(uint32_t id, const char *text) {
     answer_id = id;
     answer_after = ring_head();
+    answer_is_sync = false;
     reply(text);
 }
 
@@ -237,6 +243,7 @@ static void obey(const char *text) {
         reply("ok");
     } else if (take_word(&text, "sync")) {
         answer_after = ring_head();
+        answer_is_sync = true;
         reply("ok");
     } else if (take_word(&text, "snapshot")) {
         answer_after = ring_head();
@@ -296,5 +303,6 @@ void command_serve(void) {
     stream_host_seen();
     answer_id = id;
     answer_after = ring_tail();
+    answer_is_sync = false;
     obey(rest);
 }

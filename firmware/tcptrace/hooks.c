@@ -12,6 +12,7 @@
 #include "tcptrace.h"
 #include "pcbs.h"
 #include "ring.h"
+#include "board.h"
 #include "lwip/ip.h"
 #include "lwip/memp.h"
 #include "lwip/priv/tcp_priv.h"
@@ -106,12 +107,9 @@ void tcptrace_state(const void *pcb, uint8_t to, const char *file, uint16_t line
     }
     uint8_t from = entry->state;
     entry->state = to;
-    if (from != to) {
-        entry->since_us = 0; // set below, with the record's own stamp
-    }
     record_t *record = ring_new(RECORD_STATE, entry->conn);
-    if (entry->since_us == 0) {
-        entry->since_us = record != NULL ? record->clock_us : 1;
+    if (from != to) {
+        entry->since_us = record != NULL ? record->clock_us : clock_us();
     }
     if (record == NULL) {
         return;

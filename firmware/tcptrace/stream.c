@@ -181,7 +181,7 @@ static void finish(void) {
 }
 
 static bool wanted(const record_t *r) {
-    return mode == STREAM_ALL || r->kind == RECORD_BORN || r->kind == RECORD_STATE
+    return mode != STREAM_STATES || r->kind == RECORD_BORN || r->kind == RECORD_STATE
            || r->kind == RECORD_DIED || r->kind == RECORD_LOST;
 }
 
@@ -234,7 +234,8 @@ static bool next_beat(void) {
 static bool next_line(void) {
     if (command_answer_waiting()) {
         uint32_t after = command_answer_after();
-        if (mode != STREAM_OFF && (int32_t)(after - ring_tail()) > 0 && next_record(after)) {
+        bool sends = mode != STREAM_OFF || command_answer_is_sync();
+        if (sends && (int32_t)(after - ring_tail()) > 0 && next_record(after)) {
             return true;
         }
         if (command_answer_line(&line, next_seq)) {

@@ -18,6 +18,7 @@ const char *stream_state_name(uint8_t state);
 // Writes the answer to the command being served, a line per call, in command.c.
 bool command_answer_waiting(void);
 uint32_t command_answer_after(void); // the ring index up to which records go first
+bool command_answer_is_sync(void);   // then they go first even if the stream is off
 bool command_answer_line(line_t *line, uint32_t seq); // false: no line of it is left
 void command_serve(void);            // takes a command that has come in
 
