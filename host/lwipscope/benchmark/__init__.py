@@ -1,1 +1,1 @@
-"""How fast board and host are: the figures of `lwipscope bench`, how each is measured, the table."""
+"""How fast board and host are: the figures of `lwipscope bench` and how each is measured."""

@@ -21,6 +21,7 @@ from lwipscope.wire.packet import (
     ARP_REQUEST,
     BROADCAST_MAC,
     FIN,
+    RST,
     SYN,
     Arp,
     TcpSegment,
@@ -42,7 +43,10 @@ _TCP_AT = 34
 
 
 class CycleClient:
-    """`run()` any number of times; its ports go on where the last run ended."""
+    """`run()` any number of times; its ports go on where the last run ended.
+
+    `segments_out` and `segments_in` count TCP segments, of all runs together.
+    """
 
     def __init__(
         self, wire: Wire, board_ip: str, port: int, *, ip: str = CLIENT_IP, mac: bytes = CLIENT_MAC
@@ -60,6 +64,7 @@ class CycleClient:
         self._sent = self._closed = self._count = 0
         self._refused = 0
         self._ended_s = 0.0
+        self.segments_out = self.segments_in = 0
         self._line = wire.attach(mac, self._receive, name="cycles")
 
     def __enter__(self) -> CycleClient:
@@ -83,9 +88,13 @@ class CycleClient:
         """Connect and close `count` times: the seconds from the first SYN to the last ACK."""
         self._prepare(count)
         self._done.clear()
+        # Booked before the first is sent: from then on the wire's thread counts.
+        first = self._syns[:at_once]
+        self._sent = len(first)
+        self.segments_out += len(first)
         started_s = time.monotonic()
-        for _ in range(min(at_once, count)):
-            self._open_next()
+        for frame in first:
+            self._line.send(frame)
         finished = self._done.wait(timeout_s)
         if self._refused:
             raise PeerError(f"the board reset {self._refused} of {count} connections")
@@ -124,6 +133,10 @@ class CycleClient:
     def _open_next(self) -> None:
         frame = self._syns[self._sent]
         self._sent += 1
+        self._send(frame)
+
+    def _send(self, frame: bytes) -> None:
+        self.segments_out += 1
         self._line.send(frame)
 
     # On the wire's thread.
@@ -132,16 +145,16 @@ class CycleClient:
         if data[12:14] == b"\x08\x06":
             self._receive_arp(data)
             return
+        self.segments_in += 1
         _, port, seq, _, flags = _TCP.unpack_from(data, _TCP_AT)
         answers = self._answers.get(port)
         if answers is None:
             return
-        send = self._line.send
         if flags & SYN:
-            send(answers[0].to(seq + 1))
-            send(answers[1].to(seq + 1))
+            self._send(answers[0].to(seq + 1))
+            self._send(answers[1].to(seq + 1))
         elif flags & FIN:
-            send(answers[2].to(seq + 1))
+            self._send(answers[2].to(seq + 1))
             del self._answers[port]  # a repeated FIN is not counted twice
             self._closed += 1
             if self._sent < self._count:
@@ -149,7 +162,7 @@ class CycleClient:
             elif self._closed == self._count:
                 self._ended_s = time.monotonic()
                 self._done.set()
-        elif flags & 4:
+        elif flags & RST:
             self._refused += 1
             self._done.set()
 

@@ -1,2 +1,104 @@
-def add(c):
-    pass
+"""`lwipscope bench`: measures how fast the board and the host are, against the targets."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+from lwipscope.benchmark.catalogue import MEASUREMENTS, Entry
+from lwipscope.benchmark.figure import Result, exit_code, results_of, table
+from lwipscope.benchmark.workshop import Workshop
+from lwipscope.board.board_file import BoardFile
+from lwipscope.cli.common import NETWORK, add_board_options, firmware_of
+from lwipscope.errors import LwipscopeError, UsageError
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "bench",
+        help="measure how fast the board and the host are",
+        description="Measures each figure several times and compares the median with its target. "
+        "Takes about five minutes; the machine should do nothing else. Exit code 1 if a target is "
+        "missed.",
+        epilog="measurements: " + ", ".join(entry.name for entry in MEASUREMENTS),
+    )
+    add_board_options(parser)
+    parser.add_argument("--only", metavar="NAME", action="append", help="measure this only")
+    parser.add_argument("--quick", action="store_true", help="measure fewer times")
+    parser.add_argument(
+        "--builds", type=int, default=None, metavar="N", help="how many clean builds (1)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there as well")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, print the table."""
+    chosen = _chosen(options.only)
+    if options.builds is not None and options.builds < 1:
+        raise UsageError(f"--builds {options.builds}: at least one build is needed")
+    board_file = BoardFile.load(options.board)
+    firmware = firmware_of(options, board_file)
+    shop = Workshop(board_file, firmware.elf, firmware.profile, NETWORK[options.wire])
+    results: list[Result] = []
+    for entry in chosen:
+        times = entry.quick_times if options.quick else entry.times
+        if entry.name == "build" and options.builds is not None:
+            times = options.builds
+        results += _measured(entry, shop, times)
+    print(table(results))
+    if options.json is not None:
+        _write(options.json, results)
+    return exit_code(results)
+
+
+def _chosen(names: list[str] | None) -> list[Entry]:
+    by_name = {entry.name: entry for entry in MEASUREMENTS}
+    for name in names or ():
+        if name not in by_name:
+            raise UsageError(f"there is no measurement {name!r}; there are {', '.join(by_name)}")
+    return [by_name[name] for name in names] if names else list(MEASUREMENTS)
+
+
+def _measured(entry: Entry, shop: Workshop, times: int) -> list[Result]:
+    """The values, as many as there are: one that can't be measured must not cost the others."""
+    started_s = time.monotonic()
+    rows: list[tuple[float, ...]] = []
+    failure = ""
+    try:
+        with closing(entry.measure(shop, times)) as measured:
+            for row in measured:
+                rows.append(row)
+                said = ", ".join(
+                    f"{value:.4g} {figure.unit}"
+                    for value, figure in zip(row, entry.figures, strict=True)
+                )
+                _tell(f"{entry.name} {len(rows)}/{times}: {said}")
+    except LwipscopeError as error:
+        failure = f"{entry.name}: {error}"
+        _tell(failure)
+    _tell(f"{entry.name}: {time.monotonic() - started_s:.1f} s")
+    return results_of(entry.figures, rows, failure)
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _write(path: Path, results: list[Result]) -> None:
+    about = {
+        "machine": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "figures": [result.as_json() for result in results],
+    }
+    try:
+        path.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: can't be written: {error.strerror}") from error

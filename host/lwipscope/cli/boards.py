@@ -10,7 +10,10 @@ from lwipscope.board.board_file import BoardFile, names
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "boards", help="list the boards", description="Lists the boards that can be used."
+        "boards",
+        help="list the boards",
+        description="Lists the boards that can be used, or shows one. boards/README.md tells what "
+        "the fields mean; a file of your own can be named wherever a board is.",
     )
     parser.add_argument("name", nargs="?", help="show this board (name, or path of a .toml file)")
     parser.set_defaults(run=run)

@@ -20,7 +20,7 @@ from lwipscope.firmware.selection import choose
 from lwipscope.report.style import Style
 from lwipscope.wire.keeper import Keeper
 
-_NETWORK: dict[str, Literal["auto", "require", "none"]] = {
+NETWORK: dict[str, Literal["auto", "require", "none"]] = {
     "auto": "auto",
     "tap": "require",
     "gate": "none",
@@ -49,7 +49,7 @@ def add_board_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--wire",
-        choices=list(_NETWORK),
+        choices=list(NETWORK),
         default="auto",
         help="tap: the kernel's TCP in a private namespace; gate: our own TCP, no privileges; "
         "auto: tap if it can be had (default)",
@@ -98,7 +98,7 @@ def firmware_of(options: argparse.Namespace, board_file: BoardFile) -> Firmware:
     profile = options.profile or board_file.lwip.option_profile
     if profile not in PROFILES:
         raise UsageError(
-            f"{board_file.name}: lwip.option_profile: {profile!r} is none of {', '.join(PROFILES)}"
+            f"{board_file.name}.toml: lwip.option_profile: {profile!r} is none of {', '.join(PROFILES)}"
         )
     progress = ProgressLine()
     try:
@@ -124,20 +124,22 @@ def bench(
     """Start keeper and board as the options say; end both."""
     board_file = BoardFile.load(options.board)
     firmware = firmware_of(options, board_file)
-    with Keeper.start(_NETWORK[options.wire]) as keeper:
+    with Keeper.start(NETWORK[options.wire]) as keeper:
         with EmulatedBoard(board_file, firmware.elf, keeper, start) as board:
             yield Bench(board, keeper, firmware)
 
 
 def describe(bench_: Bench, whose_tcp: str) -> str:
-    """Two lines: the board, and the network and why."""
+    """The board, and the network and why."""
     hello = bench_.board.trace.events[0]
     fields = getattr(hello, "fields", {})
     about = (
-        f"{bench_.board.file.title}; MicroPython {fields.get('mp')}, lwIP {fields.get('lwip')}, "
-        f"profile {fields.get('profile')}: {fields.get('pcb')} pcbs, MSS {fields.get('mss')}"
+        f"{bench_.board.file.title}\n         MicroPython {fields.get('mp')}, lwIP "
+        f"{fields.get('lwip')}, profile {fields.get('profile')}: {fields.get('pcb')} pcbs, MSS "
+        f"{fields.get('mss')}"
     )
-    return f"board:   {about}\nnetwork: {whose_tcp}\n         ({'; '.join(bench_.keeper.notes)})"
+    notes = "".join(f"\n         {note}" for note in bench_.keeper.notes)
+    return f"board:   {about}\nnetwork: {whose_tcp}{notes}"
 
 
 def log_folder(options: argparse.Namespace, command: str) -> Path:

@@ -15,7 +15,7 @@ from lwipscope.cli.common import (
     log_folder,
     style,
 )
-from lwipscope.errors import UsageError
+from lwipscope.errors import BoardLost, UsageError
 from lwipscope.report.ladder import ladder, place_notes
 from lwipscope.report.style import Style
 from lwipscope.scenario.exchanges import EXCHANGES
@@ -60,16 +60,20 @@ def run(options: argparse.Namespace) -> int:
         if not nc_there:
             print("no OpenBSD netcat on this machine: exchanges with nc are left out")
         folder = log_folder(options, "demo")
-        for number, scenario in enumerate(chosen, 1):
-            if scenario.needs_nc and not nc_there:
-                continue
-            result = play(scenario, on.board, on.keeper, folder)
-            played.append(result)
-            print(_shown(number, result, dress), flush=True)
+        chosen, left_out = _playable(chosen, nc_there)
+        stopped: BoardLost | None = None
+        try:
+            for number, scenario in enumerate(chosen, 1):
+                played.append(play(scenario, on.board, on.keeper, folder))
+                print(_shown(number, played[-1], dress), flush=True)
+        except BoardLost as error:
+            stopped = error  # what was played before it counts
     print(_summary(played, dress))
-    print(f"\n{len(played)} exchanges in {time.monotonic() - started_s:.1f} s")
-    print(f"captures (pcap) and logs: {folder}")
-    left_out = len(chosen) - len(played)
+    count = "1 exchange" if len(played) == 1 else f"{len(played)} exchanges"
+    print(f"\n{count} in {time.monotonic() - started_s:.1f} s")
+    print(f"captures (pcap) and logs: {folder}", flush=True)
+    if stopped is not None:
+        raise stopped
     if left_out:
         print(f"{left_out} left out: install netcat-openbsd", file=sys.stderr)
     return max((result.verdict.exit_code for result in played), default=3)
@@ -85,25 +89,36 @@ def _chosen(names: list[str] | None) -> list[Scenario]:
     return [by_name[name] for name in names]
 
 
+def _playable(chosen: list[Scenario], nc_there: bool) -> tuple[list[Scenario], int]:
+    """Those that this machine can play, and how many it can't."""
+    playable = [scenario for scenario in chosen if nc_there or not scenario.needs_nc]
+    return playable, len(chosen) - len(playable)
+
+
 def _shown(number: int, result: Played, dress: Style) -> str:
     scenario, check = result.scenario, result.check
     rule = "─" * _WIDTH
     lines = ["", dress.plain(rule), dress.paint(f"{number}. {scenario.title}", "bold"), ""]
     lines += textwrap.wrap(scenario.story, _WIDTH)
     lines += [dress.paint(scenario.rfc, "dim")]
-    lines += [dress.paint(ending, "dim") for ending in result.endings]
+    for ending in result.endings:
+        lines += [dress.paint(line, "dim") for line in textwrap.wrap(ending, _WIDTH)]
     lines += [""]
     if check.connection is not None:
         placed = place_notes(result.notes, [(s.at_s, s.event) for s in result.stamped])
         lines.append(ladder(check.connection, result.events, dress, placed, "the other end"))
-        lines += ["", f"path      {path_text(check.connection.path)}"]
-    lines.append(f"expected  {check.pattern}")
+        lines += ["", *_labelled("path", path_text(check.connection.path))]
+    lines += _labelled("expected", str(check.pattern))
     lines.append(f"verdict   {_verdict(result.verdict, dress)}")
     if result.failure:
         lines.append(f"a step failed: {result.failure}")
     if result.verdict is not Verdict.PASS:
         lines += ["", check.text]
     return "\n".join(dress.plain(line) for line in lines)
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    return textwrap.wrap(f"{label:<10}{text}", _WIDTH, subsequent_indent=" " * 10)
 
 
 def _verdict(verdict: Verdict, dress: Style) -> str:

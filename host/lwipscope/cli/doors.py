@@ -39,13 +39,13 @@ class Doors:
 
     def to_terminals(self, ports: list[int] | None) -> None:
         """Let the board's clients reach these ports of this machine."""
-        for port in ports or [DEFAULT_PORT]:
+        for port in dict.fromkeys(ports or [DEFAULT_PORT]):
             self._network.dial_out(port, port)
             self._tell(f"the board's clients:  {HOST_IP}:{port} leads to  nc -l -p {port}")
 
     def to_board(self, ports: list[int] | None) -> None:
         """Make these ports of the board reachable."""
-        for port in ports or [DEFAULT_PORT]:
+        for port in dict.fromkeys(ports or [DEFAULT_PORT]):
             self._to_board(port)
 
     def event(self, event: Event, _at_s: float) -> None:
@@ -66,7 +66,7 @@ class Doors:
 
 
 def _port(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isascii() and text.isdigit() else 0
     if not 0 < number < 65536:
         raise argparse.ArgumentTypeError(f"{text} is no port (1 to 65535)")
     return number

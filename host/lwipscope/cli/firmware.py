@@ -20,7 +20,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     building = verbs.add_parser(
-        "build", help="build it; a second build with the same inputs is free"
+        "build",
+        help="build it; a second build with the same inputs is free",
+        description="Builds one profile, in the cache: nothing is written into the checkout. The "
+        "same inputs give the same bytes on every machine.",
     )
     building.add_argument("--profile", choices=PROFILES, default="roomy", help="lwIP's sizes")
     building.add_argument(
@@ -32,11 +35,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     building.add_argument("-o", "--out", type=Path, metavar="DIR", help="also copy the result here")
     building.add_argument("-j", "--jobs", type=int, metavar="N", help="compile N files at once")
     building.set_defaults(run=run_build)
-    packing = verbs.add_parser("pack", help="write ELF and provenance as one file")
+    packing = verbs.add_parser(
+        "pack",
+        help="write ELF and provenance as one file",
+        description="Writes the firmware, built first if need be, as one file with its provenance, "
+        "for machines without a compiler: lwipscope firmware use FILE.",
+    )
     packing.add_argument("file", type=Path, help="the file to write")
     packing.add_argument("--profile", choices=PROFILES, default="roomy", help="lwIP's sizes")
     packing.set_defaults(run=run_pack)
-    using = verbs.add_parser("use", help="verify a packed firmware and use it; needs no compiler")
+    using = verbs.add_parser(
+        "use",
+        help="verify a packed firmware and use it; needs no compiler",
+        description="Verifies a file that `firmware pack` wrote and makes it the firmware of its "
+        "profile from now on. Needs no compiler.",
+    )
     using.add_argument("file", type=Path, help="a file that `firmware pack` wrote")
     using.set_defaults(run=run_use)
 

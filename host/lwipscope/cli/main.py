@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import signal
 import sys
+import threading
 from collections.abc import Sequence
-from types import FrameType
 
 from lwipscope import __version__
-from lwipscope.errors import LwipscopeError
+from lwipscope.cli import interrupts
+from lwipscope.errors import Inconclusive, LwipscopeError
 
 _EPILOG = """\
 A first look:       lwipscope demo
@@ -21,6 +21,8 @@ With mpremote:      lwipscope start             it prints the serial port to con
 Exit codes: 0 all as expected, 1 mismatch, 2 usage, 3 no board, 4 board lost or evidence
 incomplete, 130 interrupted.
 """
+
+INTERRUPTED = 130
 
 # Name of the command, and module of this package (a command imports what it needs, no more).
 _COMMANDS = {
@@ -39,7 +41,45 @@ _COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point; returns the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    interrupts.listen()
+    for stream in (sys.stdout, sys.stderr):
+        # What a program printed or a file is called may not be known to the terminal's encoding.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    code = _guarded(list(sys.argv[1:] if argv is None else argv))
+    if argv is None and threading.active_count() > 1:
+        # An interrupt in an unlucky moment leaves a thread that nobody joins. The keeper ends and
+        # removes what it belongs to.
+        os._exit(code)
+    return code
+
+
+def _guarded(arguments: list[str]) -> int:
+    """The exit code of `_run`, whatever ends it; all output is written when this returns."""
+    try:
+        try:
+            code = _run(arguments)
+        except SystemExit as end:  # argparse: 0 after help, 2 after a wrong option
+            code = end.code if isinstance(end.code, int) else 2
+        except LwipscopeError as error:
+            print(f"lwipscope: {error}", file=sys.stderr)
+            code = error.exit_code
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        interrupts.hang_up()
+        print("\nlwipscope: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # `| head`: what follows would say the same again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        interrupts.hang_up()
+        print(f"lwipscope: the system refused: {error}", file=sys.stderr)
+        return Inconclusive.exit_code
+
+
+def _run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="lwipscope",
         description="Watch and check every TCP state of a board whose stack is lwIP.",
@@ -49,41 +89,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"lwipscope {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     chosen = next((word for word in arguments if not word.startswith("-")), "")
+    # nc's flags are its own, and its -h too.
+    if arguments[:1] == ["nc"]:
+        return int(importlib.import_module("lwipscope.cli.nc").run_flags(arguments[1:]))
     for name, module_name in _COMMANDS.items():
         # `lwipscope --help` lists all; anything else needs one.
-        if chosen in ("", name) or chosen not in _COMMANDS:
-            module = importlib.import_module(f"lwipscope.cli.{module_name}")
-            module.add(commands)
-    # nc's flags are its own, and its -h too.
-    if chosen == "nc" and arguments[0] == "nc":
-        return _run(lambda: importlib.import_module("lwipscope.cli.nc").run_flags(arguments[1:]))
+        if chosen == name or chosen not in _COMMANDS:
+            importlib.import_module(f"lwipscope.cli.{module_name}").add(commands)
     options = parser.parse_args(arguments)
     if not options.command:
         parser.print_help()
         return 2
-    return _run(lambda: options.run(options))
-
-
-def _run(call: object) -> int:
-    assert callable(call)
-    # Ends like Ctrl-C: everything is closed on the way out.
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
-    try:
-        code = call()
-        sys.stdout.flush()
-        return int(code)
-    except LwipscopeError as error:
-        print(f"lwipscope: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("\nlwipscope: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # `| head`: what follows would say the same again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    return int(options.run(options))

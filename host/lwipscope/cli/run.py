@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from lwipscope.board.repl import ProgramEnd, Repl
+from lwipscope.board.emulated import EmulatedBoard
+from lwipscope.board.repl import ProgramEnd
 from lwipscope.board.running import announced
+from lwipscope.cli import interrupts
 from lwipscope.cli.common import (
     add_board_options,
     add_log_option,
@@ -18,16 +22,19 @@ from lwipscope.cli.common import (
     style,
 )
 from lwipscope.cli.doors import Doors, add_port_option
-from lwipscope.errors import UsageError
+from lwipscope.errors import BoardLost, DeadlineExceeded, UsageError
 from lwipscope.report.live import Live
 from lwipscope.scenario.network import Network
 from lwipscope.scenario.run_log import RunLog
 from lwipscope.tcp.path import path_text
 from lwipscope.trace.connection import connections
-from lwipscope.trace.integrity import Integrity
+from lwipscope.trace.event import Event
 
 _READ_S = 0.5
-_INTERRUPT_S = 5.0
+_INTERRUPT_S = 3.0
+# What the REPL and the command port take as orders.
+_LINE_CODES = "\x00\x01\x02\x03\x04\x05\x1e"
+_SILENCE_S = 2.5  # a heart beats once a second
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,8 +45,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Uploads a MicroPython file to a fresh board and runs it, unchanged. What it "
         "prints is on the left, each transition of each connection with its cause on the right. "
         "Ctrl-C interrupts the program on the board; the paths of all connections follow.",
-        epilog="The program's own address is 192.0.2.10; it reaches terminals of this machine at "
-        "192.0.2.1. Exit code: 0 the program ended or was interrupted, 1 it raised an exception.",
+        epilog="The program's own address is 192.0.2.10. A port on which it listens is reachable "
+        "from any terminal: nc 127.0.0.1 6666. What it connects to at 192.0.2.1:6666 is a "
+        "terminal's nc -l -p 6666. Exit code: 0 the program ended or was interrupted, 1 it "
+        "raised an exception.",
     )
     parser.add_argument("script", type=Path, help="the MicroPython file")
     add_board_options(parser)
@@ -54,62 +63,95 @@ def run(options: argparse.Namespace) -> int:
     """Run, show, sum up."""
     source = _source(options.script)
     dress = style()
+    stopped: BaseException | None = None
+    end = ProgramEnd(b"", "")
     with bench(options) as on, Network(on.keeper, on.board.switch, on.board.ip) as network:
         folder = log_folder(options, "run")
         print(dress.plain(describe(on, network.whose_tcp)))
         doors = Doors(network, _print)
         doors.to_terminals(options.port)
         live = Live(_print, dress, segments=options.segments)
-        with RunLog(on.board, folder), announced(on.board.file.name, on.board.link.url, on.keeper):
+        with (
+            RunLog(on.board, folder) as log,
+            announced(on.board.file.name, on.board.link.url, on.keeper),
+        ):
             on.board.trace.on_event(live.event)
             on.board.trace.on_event(doors.event)
             print(f"running {options.script} (Ctrl-C ends it)\n", flush=True)
-            end = _follow(on.board.repl, source, live, options.seconds)
-            events, integrity = on.board.trace.evidence(on.board.port.sync())
+            try:
+                end = _follow(on.board, source, live, options.seconds)
+                events, integrity = on.board.trace.evidence(on.board.port.sync())
+            except (BoardLost, DeadlineExceeded, KeyboardInterrupt) as error:
+                # What came before is shown all the same.
+                stopped = error
+                events, integrity = on.board.trace.evidence()
         live.finish()
-        print("\npaths:")
-        for connection in connections(events):
-            ends = f"{connection.local}" + (f" - {connection.remote}" if connection.remote else "")
-            why = f"; ended by {connection.end_reason.text()}" if connection.end_reason else ""
-            print(f"  c{connection.id} {connection.role}, {ends}{why}")
-            print(f"     {path_text(connection.path)}")
-        print(f"captures and logs: {folder}")
-        _complain(integrity)
-    interrupted = "KeyboardInterrupt" in end.error
-    if end.error and not interrupted:
-        print(f"\nthe program ended with an exception:\n{end.error}", file=sys.stderr)
+        _print_paths(events)
+        print(f"captures and logs: {folder}", flush=True)
+    if stopped is not None:
+        raise stopped
+    problems = [*integrity.problems(), *log.problems]
+    for problem in problems:
+        print(f"the evidence is incomplete: {problem}", file=sys.stderr)
+    if end.error and not end.error.rstrip().endswith("\nKeyboardInterrupt:"):
+        # MicroPython does not know the name of what it got over the serial line.
+        told = end.error.replace('File "<stdin>"', f'File "{options.script}"').rstrip()
+        print(f"\nthe program ended with an exception:\n{told}", file=sys.stderr)
         return 1
-    return 0 if integrity.complete else 4
+    return 4 if problems else 0
+
+
+def _print_paths(events: Sequence[Event]) -> None:
+    print("\npaths:")
+    for connection in connections(events):
+        ends = f"{connection.local}" + (f" - {connection.remote}" if connection.remote else "")
+        why = f"; ended by {connection.end_reason.text()}" if connection.end_reason else ""
+        print(f"  c{connection.id} {connection.role}, {ends}{why}")
+        print(f"     {path_text(connection.path)}")
 
 
 def _source(script: Path) -> bytes:
     try:
-        return script.read_bytes()
+        source = script.read_bytes()
+        text = source.decode("utf-8")
     except OSError as error:
         raise UsageError(f"{script}: can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{script}: no MicroPython program: {error}") from error
+    control = next((c for c in text if c in _LINE_CODES), None)
+    if control is not None:
+        raise UsageError(
+            f"{script}: no MicroPython program: it has the control code {control!r}, which can't "
+            "be sent over a serial line as text; in a string, write it as an escape"
+        )
+    return source
 
 
-def _follow(repl: Repl, source: bytes, live: Live, seconds: float | None) -> ProgramEnd:
+def _follow(board: EmulatedBoard, source: bytes, live: Live, seconds: float | None) -> ProgramEnd:
     """Show the program's output until it ends; Ctrl-C or the time limit interrupts it."""
-    end_s = None if seconds is None else time.monotonic() + seconds
+    repl = board.repl
     repl.start(source)
     try:
-        while repl.running and (end_s is None or time.monotonic() < end_s):
-            left_s = _READ_S if end_s is None else min(_READ_S, end_s - time.monotonic())
-            live.program_output(repl.read(max(0.0, left_s)))
+        _show(board, live, math.inf if seconds is None else seconds)
     except KeyboardInterrupt:
-        pass
+        interrupts.again()  # who is in a hurry need not wait for the rest
     if repl.running:
-        shown = len(repl.output)
-        end = repl.interrupt(_INTERRUPT_S)
-        live.program_output(end.output[shown:])
-        return end
+        repl.press_ctrl_c()
+        _show(board, live, _INTERRUPT_S)
+    if repl.running:
+        print("the program goes on after Ctrl-C; its board ends now", file=sys.stderr)
+        return ProgramEnd(repl.output, "")
     return repl.wait(0)
 
 
-def _complain(integrity: Integrity) -> None:
-    for problem in integrity.problems():
-        print(f"the evidence is incomplete: {problem}", file=sys.stderr)
+def _show(board: EmulatedBoard, live: Live, seconds: float) -> None:
+    started_s = time.monotonic()
+    while board.repl.running and (left_s := started_s + seconds - time.monotonic()) > 0:
+        live.program_output(board.repl.read(min(_READ_S, left_s)))
+        heard_s = max(started_s, board.trace.last_heard_s or 0.0)
+        if time.monotonic() - heard_s > _SILENCE_S:
+            # A running program lets the board's heart beat. Has it restarted the board?
+            board.port.hello()
 
 
 def _print(line: str) -> None:

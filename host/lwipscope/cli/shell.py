@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from lwipscope.cli.common import add_board_options, bench, describe
 from lwipscope.errors import WireUnavailable
 from lwipscope.scenario.network import HOST_IP, Network
 from lwipscope.wire import enter
+from lwipscope.wire.keeper import Keeper
+
+_LOOK_S = 60.0
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -60,9 +63,18 @@ def _enter(board: RunningBoard, command: list[str]) -> int:
             file=sys.stderr,
         )
     helper = [sys.executable, "-I", str(Path(enter.__file__)), str(board.inner_pid)]
-    process = subprocess.Popen([*helper, *command])
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # Ctrl-C is for the command
+    # A keeper, so that the command ends with us even if we are killed.
+    with Keeper.start("none") as keeper:
+        process = keeper.spawn(
+            [*helper, *command],
+            stdin=0,
+            stdout=1,
+            stderr=2,
+            new_session=False,
+            in_namespace=False,
+        )
+        # Ctrl-C is for the command. SIGTERM and SIGHUP end us, and it.
+        signal.signal(signal.SIGINT, lambda _number, _frame: None)
+        while (code := process.poll(_LOOK_S)) is None:
+            pass
+    return code if code >= 0 else 128 - code

@@ -44,12 +44,15 @@ def run(options: argparse.Namespace) -> int:
             doors = Doors(network, print)
             doors.to_terminals(options.port)
             doors.to_board(options.port)
-            print(f"captures: {folder}\nCtrl-C ends it", flush=True)
             with announced(on.board.file.name, serial, on.keeper):
                 try:
+                    print(f"captures: {folder}\nCtrl-C ends it", flush=True)
                     while on.board.alive(_LOOK_S):
                         pass
                 except KeyboardInterrupt:
                     print("\nended")
                     return 0
-        raise BoardLost("QEMU has ended; see the console output of the program that ran")
+            ended = on.board.why_ended("")
+        raise BoardLost(
+            f"the board is lost: {ended}. Its last words went to the program at the serial line"
+        )

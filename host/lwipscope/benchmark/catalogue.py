@@ -1,0 +1,100 @@
+"""All figures of `lwipscope bench`, with their targets, in the order in which they are measured."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from lwipscope.benchmark import connecting, running, starting
+from lwipscope.benchmark.figure import Figure, Measurement
+from lwipscope.benchmark.workshop import Workshop
+
+Entry: TypeAlias = Measurement[Workshop]
+
+_COMMAND = "command to answer"
+
+
+def _command_figures(name: str, when: str) -> tuple[Figure, Figure]:
+    return (
+        Figure(f"{name}-p50", f"{_COMMAND}, {when}, p50", "ms", 2),
+        Figure(f"{name}-p99", f"{_COMMAND}, {when}, p99", "ms", 6),
+    )
+
+
+MEASUREMENTS: tuple[Entry, ...] = (
+    Measurement(
+        "build",
+        (Figure("build", "clean firmware build, sources there", "s", 60),),
+        starting.clean_build,
+        times=1,
+        quick_times=1,
+    ),
+    Measurement(
+        "start",
+        (
+            Figure("start", "process start to first hello", "ms", 150),
+            Figure("start-keeper", "the same with the keeper's start", "ms"),
+        ),
+        starting.start,
+    ),
+    Measurement("reset", (Figure("reset", "system reset to hello", "ms", 40),), starting.reset),
+    Measurement(
+        "idle",
+        (Figure("idle", "CPU of an idle board over 10 s", "%", 1),),
+        running.idle_cpu,
+    ),
+    Measurement(
+        "accept",
+        (Figure("accept", "CPU of a board in accept(), 10 s", "%", 10),),
+        running.accept_cpu,
+    ),
+    Measurement(
+        "burst",
+        (
+            Figure("burst", "burst of 1000 connections", "/s", 1500, "more"),
+            Figure("burst-frames", "the same, frames on the wire", "/s", None, "more"),
+        ),
+        connecting.burst,
+    ),
+    Measurement(
+        "sustained",
+        (Figure("sustained", "connections, all over serial", "/s", 250, "more"),),
+        connecting.sustained_all,
+    ),
+    Measurement(
+        "states",
+        (Figure("states", "connections, transitions only", "/s", 600, "more"),),
+        connecting.sustained_states,
+    ),
+    Measurement(
+        "command",
+        _command_figures("command", "in accept()"),
+        running.commands_while_accepting,
+    ),
+    Measurement(
+        "prompt",
+        _command_figures("prompt", "at the prompt"),
+        running.commands_at_prompt,
+    ),
+    Measurement(
+        "busy",
+        _command_figures("busy", "busy program"),
+        running.commands_while_busy,
+    ),
+    Measurement(
+        "kernel",
+        (
+            Figure("kernel", "connections, kernel's TCP on the TAP", "/s", None, "more"),
+            Figure("gate", "connections through the gate", "/s", None, "more"),
+        ),
+        connecting.kernel,
+    ),
+    Measurement(
+        "bulk",
+        (
+            Figure("from-board", "bytes from the board, TAP", "MB/s", None, "more"),
+            Figure("to-board", "bytes to the board, TAP", "MB/s", None, "more"),
+        ),
+        connecting.bulk,
+    ),
+    Measurement("demo", (Figure("demo", "`make demo` when built", "s", 8),), starting.demo),
+)
