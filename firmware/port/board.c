@@ -34,6 +34,7 @@
 #define IDLE_MAX_MS (500)
 #define EXIT_FAULT (98)
 #define EXIT_ASSERT (99)
+#define EXIT_DELAY_US (200000)
 
 unsigned int board_vm_countdown = MICROPY_VM_HOOK_COUNT;
 static bool started;
@@ -48,7 +49,7 @@ typedef struct {
     uint32_t magic;
     uint32_t count;
 } boot_count_t;
-#define BOOT_COUNT ((volatile boot_count_t *)0x21ffe000)
+#define BOOT_COUNT ((volatile boot_count_t *)0x203fe000)
 
 const board_params_t *board_params(void) {
     const board_params_t *params = (const board_params_t *)BOARD_PARAMS_ADDRESS;
@@ -89,6 +90,11 @@ int atoi(const char *text) {
 
 void board_exit(int status) {
     static uint32_t block[2];
+    // The terminal goes with QEMU, and with it what its reader has not read yet: give it time for the
+    // last words. Bounded also where the timer does not run yet.
+    uint64_t end_us = clock_real_us() + EXIT_DELAY_US;
+    for (uint32_t patience = 50000000; patience > 0 && clock_real_us() < end_us; patience--) {
+    }
     block[0] = 0x20026; // ADP_Stopped_ApplicationExit
     block[1] = (uint32_t)status;
     register uint32_t operation __asm__ ("r0") = 0x20; // SYS_EXIT_EXTENDED
@@ -189,7 +195,6 @@ static void apply_params(void) {
     if (params == NULL) {
         return;
     }
-    clock_set_manual(params->flags & BOARD_PARAM_MANUAL_CLOCK);
     if (params->flags & BOARD_PARAM_DHCP) {
         dhcp_start(lan_netif());
     } else if (params->ip[0] != 0) {
@@ -207,7 +212,8 @@ void board_init(void) {
         started = true;
         count_boot();
         install_vectors();
-        clock_init();
+        const board_params_t *params = board_params();
+        clock_init(params != NULL && (params->flags & BOARD_PARAM_MANUAL_CLOCK));
         console_init();
         seed_random();
         lwip_init();

@@ -9,7 +9,7 @@
 #define REG32(address) (*(volatile uint32_t *)(address))
 
 // --- start parameters: a page in PSRAM that QEMU's loader device writes at each reset ---
-#define BOARD_PARAMS_ADDRESS (0x21fff000u)
+#define BOARD_PARAMS_ADDRESS (0x203ff000u)
 #define BOARD_PARAMS_MAGIC (0x5343574cu) // "LWCS"
 #define BOARD_PARAM_MANUAL_CLOCK (1u)
 #define BOARD_PARAM_DHCP (2u)
@@ -28,7 +28,7 @@ const board_params_t *board_params(void); // NULL when nobody wrote them
 uint32_t board_boot_count(void);          // resets since power-up; survives a reset
 
 // --- clock.c ---
-void clock_init(void);
+void clock_init(bool start_manual);
 uint64_t clock_us(void);      // board time: everything on the board is told this one
 uint64_t clock_real_us(void); // time of the emulated timer, never moved
 void clock_move_us(uint64_t delta_us);

@@ -54,7 +54,7 @@ static void candidate_give_back(void) {
 
 static void take_byte(uint8_t c) {
     if (candidate_open) {
-        if (c == '\n') {
+        if (c == '\n' && candidate_length > 0) {
             memcpy(command.text, candidate, candidate_length);
             command.text[candidate_length] = 0;
             command.ready = true;

@@ -18,8 +18,8 @@ CFLAGS += -DMP_CONFIGFILE='"lwipscope_mpconfig.h"'
 CFLAGS += -DLWIPSCOPE_PROFILE_$(LWIPSCOPE_PROFILE)=1
 CFLAGS += -DLWIPSCOPE_PROFILE_NAME='"$(LWIPSCOPE_PROFILE)"'
 
-# The trace ring lies at the start of the board's PSRAM.
-CFLAGS += -DTCPTRACE_RING_ADDRESS=0x21000000u
+# The trace ring lies at the start of the second SSRAM, two pages of board.c at its end.
+CFLAGS += -DTCPTRACE_RING_ADDRESS=0x20000000u -DTCPTRACE_RING_BYTES=0x3fe000u
 
 # Our headers come before those of ports/qemu and of extmod/lwip-include.
 INC += -I$(LWIPSCOPE_FIRMWARE)/port -I$(LWIPSCOPE_FIRMWARE)/tcptrace -I$(LWIP_ROOT)/src/include

@@ -5,11 +5,11 @@
 
 #ifdef TCPTRACE_RING_ADDRESS // memory that no linker script knows of
 static record_t *const records = (record_t *)TCPTRACE_RING_ADDRESS;
+_Static_assert(sizeof(record_t) * RING_RECORDS <= TCPTRACE_RING_BYTES, "the ring has room");
 #else
 static record_t records[RING_RECORDS];
 #endif
 static uint32_t head, tail;
-static uint32_t lost;       // at the head: records that found no room
 static uint32_t front_loss; // at the tail: records overwritten by newer ones
 static bool keep_newest = true;
 
@@ -19,20 +19,28 @@ static record_t *slot(uint8_t kind, uint32_t conn) {
     return record;
 }
 
+static void overwrite_oldest(void) {
+    const record_t *oldest = ring_at(tail++);
+    front_loss += oldest->kind == RECORD_LOST ? oldest->number : 1;
+}
+
+// The last free slot is kept for the record that counts what is lost from there on, so that a loss
+// always comes before the answer to a sync that follows it.
+static void count_loss(uint32_t room) {
+    record_t *newest = &records[(head - 1) % RING_RECORDS];
+    if (room > 0 && newest->kind != RECORD_LOST) {
+        newest = slot(RECORD_LOST, 0);
+    }
+    newest->number++;
+}
+
 record_t *ring_new(uint8_t kind, uint32_t conn) {
+    if (keep_newest && RING_RECORDS - (head - tail) <= 1) {
+        overwrite_oldest();
+    }
     uint32_t room = RING_RECORDS - (head - tail);
-    if (keep_newest && room == 0) {
-        tail++;
-        front_loss++;
-        room = 1;
-    }
-    if (lost > 0 && room >= 2) {
-        slot(RECORD_LOST, 0)->number = lost;
-        lost = 0;
-        room--;
-    }
-    if (room == 0 || lost > 0) {
-        lost++;
+    if (room <= 1) {
+        count_loss(room);
         return NULL;
     }
     return slot(kind, conn);
@@ -61,11 +69,5 @@ void ring_free_oldest(void) {
 uint32_t ring_take_front_loss(void) {
     uint32_t count = front_loss;
     front_loss = 0;
-    return count;
-}
-
-uint32_t ring_lost(void) {
-    uint32_t count = lost;
-    lost = 0;
     return count;
 }

@@ -58,6 +58,5 @@ uint32_t ring_tail(void);
 const record_t *ring_at(uint32_t index);
 void ring_free_oldest(void);
 uint32_t ring_take_front_loss(void); // records that were overwritten before the oldest one
-uint32_t ring_lost(void);            // records lost since the last one that was written
 
 #endif

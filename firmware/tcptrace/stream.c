@@ -212,7 +212,7 @@ static bool next_record(uint32_t up_to) {
             return true;
         }
     }
-    return up_to == ring_head() && write_lost(ring_lost());
+    return false;
 }
 
 static bool program_runs(void) {
@@ -234,6 +234,10 @@ static bool next_beat(void) {
 static bool next_line(void) {
     if (command_answer_waiting()) {
         uint32_t after = command_answer_after();
+        // Records that were overwritten while the answer waited are behind its place: tell of them first.
+        if (command_answer_is_sync() && write_lost(ring_take_front_loss())) {
+            return true;
+        }
         bool sends = mode != STREAM_OFF || command_answer_is_sync();
         if (sends && (int32_t)(after - ring_tail()) > 0 && next_record(after)) {
             return true;
@@ -276,6 +280,16 @@ void tcptrace_service(void) {
     }
     tcptrace_finish_line();
     in_service = false;
+}
+
+// The program is about to reset the board: what was recorded until now, if anybody listens.
+void tcptrace_flush(void) {
+    uint32_t patience = 2000000;
+    while (mode != STREAM_OFF && patience-- > 0) {
+        if (tcptrace_finish_line() && !next_record(ring_head())) {
+            return;
+        }
+    }
 }
 
 // A fault or a failed assertion: what was recorded before it, then the reason, then nothing more. A

@@ -41,6 +41,7 @@ void tcptrace_would_block(uint32_t conn);
 void tcptrace_service(void);     // from the event and VM hooks: commands, then some lines
 bool tcptrace_finish_line(void); // completes a line that the UART cut short; false: not yet
 bool tcptrace_has_work(void);    // something that could be sent now
+void tcptrace_flush(void);       // before a reset: what was recorded until now, if anybody listens
 void tcptrace_last_words(const char *fields);
 void tcptrace_forget_agent(void);
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from lwipscope.cli.main import main
+try:
+    from lwipscope.cli.main import main
+except KeyboardInterrupt:  # Ctrl-C at once
+    sys.exit(130)
 
 sys.exit(main())

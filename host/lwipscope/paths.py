@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lwipscope.errors import LwipscopeError
+from lwipscope.errors import BuildError, LwipscopeError
 
 
 def share_dir(name: str) -> Path:
@@ -23,6 +23,18 @@ def share_dir(name: str) -> Path:
         f"the folder {name!r} is missing: expected it beside host/ in a checkout or inside the "
         "installed package; install lwipscope again"
     )
+
+
+def made(folder: Path) -> Path:
+    """Make a folder of the cache if it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BuildError(
+            f"{folder}: can't be made: {error.strerror}; set LWIPSCOPE_CACHE to a folder that can "
+            "be written"
+        ) from error
+    return folder
 
 
 def cache_dir() -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import tomllib
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -18,6 +19,7 @@ from lwipscope.errors import UsageError
 from lwipscope.paths import share_dir
 
 SCHEMA = 1
+MACHINES = ("mps2-an385", "mps2-an500")
 DEFAULT_BOARD = "qemu-mps2-an385"
 
 
@@ -93,6 +95,16 @@ class BoardFile:
             )
         if board.name != path.stem:
             raise UsageError(f"{path.name}: name: expected {path.stem!r}, found {board.name!r}")
+        if board.emulator.machine not in MACHINES:
+            raise UsageError(
+                f"{path.name}: emulator.machine: expected {' or '.join(MACHINES)}, "
+                f"found {board.emulator.machine!r}"
+            )
+        if not re.fullmatch(r"[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}", board.net.mac):
+            raise UsageError(
+                f"{path.name}: net.mac: expected a unicast address like 02:6c:77:00:00:0a, "
+                f"found {board.net.mac!r}"
+            )
         return board
 
 
@@ -125,10 +137,13 @@ def _value(wanted: type[Any], found: Any, where: str, file: str, prefix: str) ->
         return _build(wanted, found, file, prefix)
     if wanted is IPv4Address:
         try:
-            return IPv4Address(found)
+            # A number would be taken too.
+            return IPv4Address(str(found))
         except ValueError as error:
             raise UsageError(f"{where}: expected an IPv4 address, found {found!r}") from error
     # bool is an int for Python, but not for people.
     if not isinstance(found, wanted) or (wanted is int and isinstance(found, bool)):
         raise UsageError(f"{where}: expected {wanted.__name__}, found {found!r}")
+    if wanted is int and found <= 0:
+        raise UsageError(f"{where}: expected a positive number, found {found!r}")
     return found

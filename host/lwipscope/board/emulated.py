@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import struct
 import tempfile
 import termios
+import time
 import tty
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ from lwipscope.board.agent import Agent
 from lwipscope.board.board_file import BoardFile
 from lwipscope.board.command_port import CommandPort
 from lwipscope.board.link import Link
-from lwipscope.board.qmp import Qmp
+from lwipscope.board.qmp import MonitorGone, Qmp
 from lwipscope.board.repl import Repl
 from lwipscope.errors import BoardLost, LwipscopeError, NoBoard
 from lwipscope.trace.event import Hello
@@ -38,8 +40,9 @@ from lwipscope.wire.process import Process
 from lwipscope.wire.switch import Switch
 
 START_TIMEOUT_S = 15.0
+_LOOK_S = 0.2
 # firmware/port/board.h: the page of start parameters, which QEMU writes at each reset.
-_PARAMS_ADDRESS = 0x21FFF000
+_PARAMS_ADDRESS = 0x203FF000
 _PARAMS_MAGIC = b"LWCS"
 _PARAM_MANUAL_CLOCK = 1
 _PARAM_DHCP = 2
@@ -81,7 +84,7 @@ class EmulatedBoard:
         self._link: Link | None = None
         self._switch: Switch | None = None
         # Short: a unix socket's path has at most 107 bytes.
-        self._folder = Path(tempfile.mkdtemp(prefix="lwipscope-"))
+        self._folder = Path(tempfile.gettempdir()) / f"lwipscope-{secrets.token_hex(4)}"
         try:
             self._start()
         except BaseException:
@@ -141,11 +144,14 @@ class EmulatedBoard:
         """A system reset: a fresh board and trace. Bytes and frames of the old life are lost."""
         assert self._qmp is not None
         qmp = self._qmp
-        qmp.command("stop")
-        qmp.command("system_reset")
-        self.switch.drain_board()
-        self._forget_clients()
-        self.link.new_life(lambda: qmp.command("cont"))
+        try:
+            qmp.command("stop")
+            qmp.command("system_reset")
+            self.switch.drain_board()
+            self._forget_clients()
+            self.link.new_life(lambda: qmp.command("cont"))
+        except MonitorGone as error:
+            raise BoardLost(f"the board is lost: {self.why_ended(str(error))}") from error
         return self.port.hello(START_TIMEOUT_S)
 
     def release_line(self) -> str:
@@ -183,7 +189,15 @@ class EmulatedBoard:
             )
         if not self.elf.is_file():
             raise NoBoard(f"{self.elf}: there is no such firmware; try `lwipscope firmware build`")
+        # In this order: whenever we are killed, the keeper knows what to remove.
         self._keeper.remove_at_end(self._folder)
+        try:
+            self._folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise NoBoard(
+                f"{self._folder}: can't be made: {error.strerror}; set TMPDIR to a folder that can "
+                "be written"
+            ) from error
         params = self._folder / "params"
         params.write_bytes(_params(self.file, self._options))
         wire, nic = self._folder / "wire", self._folder / "nic"
@@ -197,7 +211,6 @@ class EmulatedBoard:
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.bind(str(self._folder / "qmp"))
             monitor.listen(1)
-            monitor.settimeout(START_TIMEOUT_S)
             master_fd, self._slave_fd = os.openpty()
             try:
                 # A cooked terminal would echo what the board says back to it.
@@ -206,9 +219,13 @@ class EmulatedBoard:
             finally:
                 os.close(master_fd)
             self._link = Link(
-                os.ttyname(self._slave_fd), self.file.link.baud, why_lost=self._why_lost
+                os.ttyname(self._slave_fd), self.file.link.baud, why_lost=self.why_ended
             )
-            self._qmp = Qmp(self._accept_monitor(monitor))
+            connection = self._accept_monitor(monitor)
+            try:
+                self._qmp = Qmp(connection)
+            except MonitorGone as error:
+                raise NoBoard(f"QEMU did not start: {self._qemu_said() or error}") from error
         self.port.hello(START_TIMEOUT_S)
 
     def _spawn(
@@ -219,11 +236,12 @@ class EmulatedBoard:
             *(program, "-M", emulator.machine, "-kernel", str(self.elf)),
             *("-nodefaults", "-display", "none", "-monitor", "none"),
             *("-chardev", "stdio,id=line,signal=off", "-serial", "chardev:line"),
-            *("-qmp", f"unix:{self._folder / 'qmp'}"),
+            *("-qmp", f"unix:{_quoted(self._folder / 'qmp')}"),
             "-netdev",
-            f"dgram,id=wire,local.type=unix,local.path={nic},remote.type=unix,remote.path={wire}",
+            f"dgram,id=wire,local.type=unix,"
+            f"local.path={_quoted(nic)},remote.type=unix,remote.path={_quoted(wire)}",
             *("-net", f"nic,model=lan9118,netdev=wire,macaddr={net.mac}"),
-            *("-device", f"loader,file={params},addr={_PARAMS_ADDRESS:#x},force-raw=on"),
+            *("-device", f"loader,file={_quoted(params)},addr={_PARAMS_ADDRESS:#x},force-raw=on"),
             *_sealed(),
             *self._options.extra_qemu_args,
         ]
@@ -237,17 +255,24 @@ class EmulatedBoard:
             )
 
     def _accept_monitor(self, listener: socket.socket) -> socket.socket:
-        try:
-            return listener.accept()[0]
-        except OSError as error:
-            raise NoBoard(f"QEMU did not start: {self._qemu_said() or error}") from error
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        listener.settimeout(_LOOK_S)
+        while True:
+            try:
+                return listener.accept()[0]
+            except TimeoutError as error:
+                ended = not self.alive()
+                if ended or time.monotonic() > deadline_s:
+                    why = "it ended" if ended else f"no sign of it in {START_TIMEOUT_S:g} s"
+                    raise NoBoard(f"QEMU did not start: {self._qemu_said() or why}") from error
 
-    def _why_lost(self, text: str) -> str:
+    def why_ended(self, text: str) -> str:
+        """How QEMU ended, in words; `text` if it still runs."""
         code = None if self._process is None else self._process.poll(1.0)
         if code is None:
             return text
         if code < 0:
-            return f"QEMU was ended by signal {-code}"
+            return f"QEMU was ended by {_signal_name(-code)}"
         what = _EXIT_CODES.get(code, f"exit status {code}")
         return f"QEMU ended with {what}. {self._qemu_said()}".rstrip()
 
@@ -258,6 +283,18 @@ class EmulatedBoard:
     def _forget_clients(self) -> None:
         for name in ("repl", "agent"):
             self.__dict__.pop(name, None)
+
+
+def _quoted(path: Path) -> str:
+    """As a value in QEMU's options, which commas separate."""
+    return str(path).replace(",", ",,")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _sealed() -> Sequence[str]:

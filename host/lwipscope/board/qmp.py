@@ -14,6 +14,10 @@ from lwipscope.errors import BoardLost
 TIMEOUT_S = 10.0
 
 
+class MonitorGone(BoardLost):
+    """QEMU does not answer: most likely it has ended."""
+
+
 class Qmp:
     """One monitor connection; `connection` is an accepted stream socket."""
 
@@ -30,7 +34,7 @@ class Qmp:
         try:
             self._socket.sendall(json.dumps(request).encode() + b"\n")
         except OSError as error:
-            raise BoardLost(f"QEMU's monitor is gone: {error}") from error
+            raise MonitorGone(f"QEMU's monitor is gone: {error}") from error
         while True:
             answer = self._next()
             if "return" in answer:
@@ -47,8 +51,8 @@ class Qmp:
         try:
             line = self._file.readline()
         except OSError as error:
-            raise BoardLost(f"QEMU's monitor does not answer: {error}") from error
+            raise MonitorGone(f"QEMU's monitor does not answer: {error}") from error
         if not line:
-            raise BoardLost("QEMU's monitor is gone: QEMU has ended")
+            raise MonitorGone("QEMU's monitor is gone: QEMU has ended")
         answer: dict[str, Any] = json.loads(line)
         return answer

@@ -81,7 +81,7 @@ class Repl:
                 self._transport.exec_raw_no_follow(source)
         except (TransportError, struct.error, OSError) as error:
             if self._link.console.closed:
-                raise BoardLost("the board went away while a program was sent to it") from error
+                raise self._lost("while a program was sent to it") from error
             raise DeadlineExceeded(
                 f"the board's REPL was expected to take a program, but: {error} "
                 f"{said.getvalue().strip()[-200:]}\nIs MicroPython at its prompt? A reset helps."
@@ -95,7 +95,7 @@ class Repl:
         data = self._link.console.read_some(timeout_s)
         if not data and self._link.console.closed:
             self._ends = 2
-            raise BoardLost("the board went away while a program ran on it")
+            raise self._lost("while a program ran on it")
         return self._take(data)
 
     def wait(self, timeout_s: float) -> ProgramEnd:
@@ -119,8 +119,15 @@ class Repl:
 
     def interrupt(self, timeout_s: float = 5.0) -> ProgramEnd:
         """Ctrl-C, then wait for the program's end."""
-        self._link.write(b"\x03")
+        self.press_ctrl_c()
         return self.wait(timeout_s)
+
+    def press_ctrl_c(self) -> None:
+        """Raise KeyboardInterrupt in the program, which may catch it."""
+        self._link.write(b"\x03")
+
+    def _lost(self, when: str) -> BoardLost:
+        return self._link.trace.lost or BoardLost(f"the board went away {when}")
 
     def _take(self, data: bytes) -> bytes:
         """Sort what came into output and error; the part that is output."""

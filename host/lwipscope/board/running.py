@@ -30,40 +30,51 @@ class RunningBoard:
 
 
 def _folder() -> Path:
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    return Path(base) / f"lwipscope-{os.getuid()}"
+    own = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(own if own and os.access(own, os.W_OK | os.X_OK) else tempfile.gettempdir())
+
+
+def _prefix() -> str:
+    return f"lwipscope-{os.getuid()}-"
 
 
 @contextmanager
 def announced(name: str, serial: str, keeper: Keeper) -> Iterator[None]:
     """Be findable while the context lasts."""
-    folder = _folder()
-    folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / f"{os.getpid()}.json"
-    keeper.remove_at_end(path)
+    # No folder of our own: the last of several boards would have to remove it, also when killed.
+    path = _folder() / f"{_prefix()}{os.getpid()}.json"
     inner_pid = keeper.pids[1] if keeper.has_namespace else 0
-    path.write_text(json.dumps(asdict(RunningBoard(os.getpid(), name, serial, inner_pid))))
+    text = json.dumps(asdict(RunningBoard(os.getpid(), name, serial, inner_pid)))
+    keeper.remove_at_end(path)
+    try:
+        path.unlink(missing_ok=True)
+        # "x": the temporary folder is everybody's, so what has our name there may be a trap.
+        with path.open("x") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: can't be written: {error.strerror}; set TMPDIR to a folder that can"
+        ) from error
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
-        _remove_if_empty(folder)
 
 
 def running() -> list[RunningBoard]:
     """All boards that run now, those of this user."""
     found = []
-    folder = _folder()
-    if folder.is_dir() and folder.stat().st_uid == os.getuid():
-        for path in sorted(folder.glob("*.json")):
-            try:
-                board = RunningBoard(**json.loads(path.read_text()))
-            except (OSError, ValueError, TypeError):
+    for path in sorted(_folder().glob(f"{_prefix()}*.json")):
+        try:
+            if path.lstat().st_uid != os.getuid():
                 continue
-            if Path(f"/proc/{board.pid}").exists():
-                found.append(board)
-            else:
-                path.unlink(missing_ok=True)
+            board = RunningBoard(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            continue  # half written, or gone
+        if Path(f"/proc/{board.pid}").exists():
+            found.append(board)
+        else:
+            path.unlink(missing_ok=True)
     return found
 
 
@@ -79,10 +90,3 @@ def the_one(pid: int | None = None) -> RunningBoard:
         listed = "\n".join(f"  --pid {b.pid}: {b.name} on {b.serial}" for b in boards)
         raise UsageError(f"{len(boards)} boards run; say which one:\n{listed}")
     return boards[0]
-
-
-def _remove_if_empty(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:
-        return  # another board runs

@@ -98,7 +98,8 @@ def firmware_of(options: argparse.Namespace, board_file: BoardFile) -> Firmware:
     profile = options.profile or board_file.lwip.option_profile
     if profile not in PROFILES:
         raise UsageError(
-            f"{board_file.name}.toml: lwip.option_profile: {profile!r} is none of {', '.join(PROFILES)}"
+            f"{board_file.name}.toml: lwip.option_profile: {profile!r} is none of "
+            f"{', '.join(PROFILES)}"
         )
     progress = ProgressLine()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -46,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What a program printed or a file is called may not be known to the terminal's encoding.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     code = _guarded(list(sys.argv[1:] if argv is None else argv))
-    if argv is None and threading.active_count() > 1:
-        # An interrupt in an unlucky moment leaves a thread that nobody joins. The keeper ends and
-        # removes what it belongs to.
+    if argv is None and (code == INTERRUPTED or threading.active_count() > 1):
+        # An interrupt in an unlucky moment leaves a thread that nobody joins (the keeper ends and
+        # removes what it belongs to), or makes Python end itself by SIGINT instead of with a code.
         os._exit(code)
     return code
 
@@ -67,7 +68,9 @@ def _guarded(arguments: list[str]) -> int:
         return code
     except KeyboardInterrupt:
         interrupts.hang_up()
-        print("\nlwipscope: interrupted", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        print("\nlwipscope: interrupted", file=sys.stderr, flush=True)
         return INTERRUPTED
     except BrokenPipeError:
         # `| head`: what follows would say the same again.

@@ -16,7 +16,7 @@ from lwipscope.report.live import Live
 from lwipscope.trace.event import Hello
 from lwipscope.trace.trace import Trace
 
-_HELLO_TIMEOUT_S = 4.0
+_HELLO_TIMEOUT_S = 2.0
 _PING_S = 2.0
 
 

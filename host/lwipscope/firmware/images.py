@@ -34,7 +34,7 @@ def find(name: str) -> Firmware | None:
 def install(name: str, elf: bytes, provenance: bytes) -> Firmware:
     """Verify an image and put it in place by renaming a folder, so that no reader sees half."""
     home = folder() / name
-    home.parent.mkdir(parents=True, exist_ok=True)
+    paths.made(home.parent)
     with tempfile.TemporaryDirectory(prefix="install-", dir=home.parent) as scratch:
         image = Path(scratch) / "image"
         image.mkdir()

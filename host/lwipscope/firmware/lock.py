@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lwipscope import paths
 from lwipscope.errors import DeadlineExceeded
 from lwipscope.firmware.progress import Progress, Step, quiet
 
@@ -27,7 +28,7 @@ def exclusive(
 
     flock() has no deadline of its own, so this asks again until its own deadline has passed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    paths.made(folder)
     descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _take(descriptor, folder, timeout_s, progress)

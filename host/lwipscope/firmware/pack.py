@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from lwipscope import paths
 from lwipscope.errors import BuildError
 from lwipscope.firmware import images
 from lwipscope.firmware.firmware import (
@@ -44,8 +45,11 @@ def pack(firmware: Firmware, file: Path) -> Path:
             entry.external_attr = _MODE
             entry.create_system = _UNIX
             target.writestr(entry, firmware.elf.with_name(name).read_bytes(), compresslevel=9)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _replace(file, archive.getvalue())
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _replace(file, archive.getvalue())
+    except OSError as error:
+        raise BuildError(f"{file} can't be written: {error.strerror}") from error
     return file
 
 
@@ -53,6 +57,7 @@ def use(file: Path) -> Firmware:
     """Verify the pack `file`, keep it in the cache and choose it for its profile."""
     firmware = unpack(file)
     pointer = {"image": firmware.elf.parent.name, "from": file.name}
+    paths.made(images.folder())
     _replace(_pointer(firmware.profile), (json.dumps(pointer) + "\n").encode())
     return firmware
 
@@ -73,7 +78,7 @@ def current(profile: Profile) -> Firmware | None:
     try:
         chosen = json.loads(pointer.read_bytes())
         name, origin = str(chosen["image"]), str(chosen["from"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError):
         raise BuildError(
@@ -143,7 +148,6 @@ def _no_pack(file: Path, why: str) -> BuildError:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         scratch.write_bytes(content)

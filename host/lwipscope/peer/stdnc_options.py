@@ -16,6 +16,8 @@ USAGE = """usage: nc [-Nnvz] [-p source_port] [-q seconds] [-w seconds] host por
   -N  FIN at the end of input    -q  -N, and quit that many seconds later
   -w  end after so long without a connection or a byte
   -z  only see whether the port is open    -v  tell more    -n  no names
+for instance: nc -l -p 6666    waits for the board; Ctrl-D ends the input, Ctrl-C the program
+              nc -N 192.0.2.10 6666    sends FIN at the end of the input and reads on
 """
 
 
@@ -41,11 +43,11 @@ class NcOptions:
 def parse(argv: Sequence[str]) -> NcOptions | None:
     """None if the user asked for help."""
     try:
-        pairs, operands = getopt.getopt(list(argv), "hklNnp:q:uvw:z")
+        pairs, operands = getopt.getopt(list(argv), "hklNnp:q:uvw:z", ["help"])
     except getopt.GetoptError as error:
         raise NcFailure(f"{error.msg}\n{USAGE.rstrip()}") from error
     flags = dict(pairs)
-    if "-h" in flags:
+    if "-h" in flags or "--help" in flags:
         return None
     if "-u" in flags:
         raise NcFailure("-u: UDP is not supported here; this nc speaks TCP only")

@@ -17,8 +17,8 @@ from lwipscope.trace.event import Call, Died, Event, Return, Segment, Transition
 from lwipscope.trace.timeline import Note
 
 _TIME = 10
-_PEER = 22
-_WIRE = 38
+_PEER = 14
+_WIRE = 35
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ reader thread), so it is quick and holds no locks of others.
 
 from __future__ import annotations
 
+import codecs
 import threading
 from collections.abc import Callable
 
@@ -32,6 +33,8 @@ class Live:
         self._width = _CONSOLE if console else 0
         self._segments = segments
         self._text = ""
+        # A character may come in two pieces.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._lock = threading.Lock()
 
     def event(self, event: Event, _at_s: float = 0.0) -> None:
@@ -44,7 +47,7 @@ class Live:
     def program_output(self, data: bytes) -> None:
         """Program output; whole lines are shown."""
         with self._lock:
-            self._text += data.decode("utf-8", "replace")
+            self._text += self._decoder.decode(data)
             *lines, self._text = self._text.replace("\r\n", "\n").split("\n")
             for line in lines:
                 self._emit(line, "")
@@ -52,6 +55,7 @@ class Live:
     def finish(self) -> None:
         """Show a last line that did not end."""
         with self._lock:
+            self._text += self._decoder.decode(b"", True)
             if self._text:
                 self._emit(self._text, "")
                 self._text = ""

@@ -96,6 +96,15 @@ class Trace:
             self._changed.notify_all()
 
     @property
+    def lost(self) -> BoardLost | None:
+        """What became of a board that is lost, restarted or stopped with a fault; else None."""
+        with self._changed:
+            if self._failure is None:
+                return None
+            kind, message = self._failure
+            return kind(message)
+
+    @property
     def integrity(self) -> Integrity:
         with self._changed:
             return self._ledger.integrity()

@@ -71,7 +71,11 @@ class Capture:
         except OSError as error:
             raise UsageError(f"cannot write the capture {path}: {error.strerror}") from error
         header = (MAGIC_NS, 2, 4, 0, 0, _SNAP_BYTES, LINKTYPE_ETHERNET)
-        os.write(self._fd, _FILE_HEADER.pack(*header))
+        try:
+            os.write(self._fd, _FILE_HEADER.pack(*header))
+        except OSError as error:
+            self._stop()
+            raise UsageError(f"cannot write the capture {path}: {error.strerror}") from error
 
     def write(self, at_s: float, data: bytes) -> None:
         """Append a frame that passed at `at_s` (`time.monotonic()`); nothing after close()."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +29,7 @@ STDOUT = subprocess.STDOUT
 DEVNULL = subprocess.DEVNULL
 START_TIMEOUT_S = 10.0
 END_TIMEOUT_S = 10.0
+_KEYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Keeper:
         theirs = [pair[1].fileno() for pair in pairs]
         main = Path(__file__).with_name("keeper_main.py")
         command = [sys.executable, "-I", "-S", str(main), str(os.getpid()), network]
+        # Until the keeper ignores the terminal's keys: blocked signals stay so over fork and exec.
+        ours = signal.pthread_sigmask(signal.SIG_BLOCK, _KEYS)
         try:
             helper = subprocess.Popen(
                 [*command, *map(str, theirs)],
@@ -87,6 +91,7 @@ class Keeper:
                 pair[0].close()
             raise WireUnavailable(f"the keeper process can't be started: {error}") from error
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ours)
             for pair in pairs:
                 pair[1].close()
         keeper = cls(helper, *(Channel(pair[0]) for pair in pairs))

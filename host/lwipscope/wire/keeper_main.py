@@ -53,8 +53,6 @@ class Server:
             os.set_blocking(end, False)
         for number in (signal.SIGCHLD, keeper_program.PARENT_DEATH):
             signal.signal(number, lambda _number, _frame: None)
-        for number in keeper_program.IGNORED:
-            signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         if sys.platform == "linux":
             namespace.prctl(namespace.PR_SET_CHILD_SUBREAPER, 1)
@@ -231,6 +229,10 @@ def run_inner(control: socket.socket, outer_pid: int) -> int:
 
 def main(argv: list[str]) -> int:
     """PARENT_PID NETWORK OUTER_FD INNER_FD; NETWORK is none, or auto for an inner half."""
+    for number in keeper_program.IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    # The host process has blocked them for us until now; our programs are not to inherit that.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     parent_pid, network = int(argv[1]), argv[2]
     outer, inner = (socket.socket(fileno=int(fd)) for fd in argv[3:5])
     os.set_inheritable(outer.fileno(), False)

@@ -1,0 +1,216 @@
+"""A fresh board for every test, and evidence that is complete at its end.
+
+One QEMU per wire serves the whole run; a test gets it after a reset (6 ms). A board that a test
+lost is replaced by a new one. After each test the board's stream is closed with a sync: it has to
+be complete, its births and deaths have to agree with the board's own list of living pcbs, and
+every transition has to have a cause. `@pytest.mark.evidence_spoiled("why")` is for tests that
+destroy the evidence on purpose.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Literal
+
+import pytest
+
+from board.helpers import Peer
+from lwipscope.board.board_file import DEFAULT_BOARD, BoardFile
+from lwipscope.board.emulated import EmulatedBoard, StartOptions
+from lwipscope.firmware.firmware import Firmware
+from lwipscope.firmware.selection import choose
+from lwipscope.peer.endpoint import Endpoint
+from lwipscope.peer.kernel import KernelPeer
+from lwipscope.scenario.network import Network
+from lwipscope.scenario.stage import Stage
+from lwipscope.trace.connection import connections
+from lwipscope.trace.event import Born, Died, Transition
+from lwipscope.wire.keeper import Keeper
+
+WireName = Literal["tap", "gate"]
+ENDPOINT_IP = "192.0.2.101"
+ENDPOINT_MAC = bytes.fromhex("026c77000065")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "evidence_spoiled(why): the board's evidence is incomplete at the end, on purpose",
+    )
+
+
+@pytest.fixture(scope="session")
+def keeper() -> Iterator[Keeper]:
+    """Namespace and TAP where the machine gives them; `notes` says why not."""
+    with Keeper.start("auto") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def gate_keeper() -> Iterator[Keeper]:
+    """As on a machine without privileges: no namespace, no TAP."""
+    with Keeper.start("none") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def firmware() -> Firmware:
+    return choose("roomy")
+
+
+class Boards:
+    """The boards of this run, one for each keeper."""
+
+    def __init__(self, firmware: Firmware) -> None:
+        self._firmware = firmware
+        self._made: dict[Keeper, EmulatedBoard] = {}
+
+    def fresh(self, keeper: Keeper) -> EmulatedBoard:
+        """A board at the beginning of a life: reset, or new if there is none or it was lost."""
+        board = self._made.get(keeper)
+        if board is not None and board.alive() and board.trace.integrity.board_lost is None:
+            board.reset()
+            return board
+        if board is not None:
+            board.close()
+        board_file = BoardFile.load(DEFAULT_BOARD)
+        self._made[keeper] = EmulatedBoard(board_file, self._firmware.elf, keeper)
+        return self._made[keeper]
+
+    def dismiss(self, keeper: Keeper) -> None:
+        """End this keeper's board: one TAP carries one board's frames."""
+        board = self._made.pop(keeper, None)
+        if board is not None:
+            board.close()
+
+    def close(self) -> None:
+        for keeper in list(self._made):
+            self.dismiss(keeper)
+
+
+@pytest.fixture(scope="session")
+def boards(firmware: Firmware, keeper: Keeper, gate_keeper: Keeper) -> Iterator[Boards]:
+    assert keeper is not gate_keeper
+    made = Boards(firmware)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(params=["tap", "gate"])
+def wire(request: pytest.FixtureRequest, keeper: Keeper) -> WireName:
+    """A test that asks for this runs on both wires."""
+    name: WireName = request.param
+    if name == "tap" and keeper.tap is None:
+        reason = f"no TAP on this machine: {'; '.join(keeper.notes)}"
+        if os.environ.get("LWIPSCOPE_REQUIRE_TAP") == "1":
+            pytest.fail(f"LWIPSCOPE_REQUIRE_TAP=1, but {reason}")
+        pytest.skip(reason)
+    return name
+
+
+@pytest.fixture
+def wire_keeper(request: pytest.FixtureRequest, keeper: Keeper, gate_keeper: Keeper) -> Keeper:
+    """The keeper of the wire that the test runs on; the better one if it does not say."""
+    if "wire" in request.fixturenames and request.getfixturevalue("wire") == "gate":
+        return gate_keeper
+    return keeper
+
+
+@pytest.fixture
+def board(
+    request: pytest.FixtureRequest, boards: Boards, wire_keeper: Keeper
+) -> Iterator[EmulatedBoard]:
+    """A fresh board; its evidence is checked afterwards."""
+    made = boards.fresh(wire_keeper)
+    yield made
+    if request.node.get_closest_marker("evidence_spoiled") is None:
+        check_evidence(made)
+
+
+@pytest.fixture
+def new_board(
+    request: pytest.FixtureRequest, firmware: Firmware, boards: Boards, wire_keeper: Keeper
+) -> Iterator[Callable[..., EmulatedBoard]]:
+    """Start a board of the test's own: `new_board(options, file=..., image=...)`."""
+    assert "board" not in request.fixturenames
+    boards.dismiss(wire_keeper)
+    with ExitStack() as stack:
+
+        def start(
+            options: StartOptions = StartOptions(),  # noqa: B008
+            *,
+            file: BoardFile | None = None,
+            image: Firmware = firmware,
+        ) -> EmulatedBoard:
+            board_file = file or BoardFile.load(DEFAULT_BOARD)
+            return stack.enter_context(EmulatedBoard(board_file, image.elf, wire_keeper, options))
+
+        yield start
+
+
+@pytest.fixture
+def network(wire_keeper: Keeper, board: EmulatedBoard) -> Iterator[Network]:
+    with Network(wire_keeper, board.switch, board.ip) as made:
+        yield made
+
+
+@pytest.fixture
+def network_of(wire_keeper: Keeper) -> Iterator[Callable[[EmulatedBoard], Network]]:
+    """The network of a board that the test made itself; made after it, so ended before it."""
+    with ExitStack() as stack:
+        yield lambda board: stack.enter_context(Network(wire_keeper, board.switch, board.ip))
+
+
+@pytest.fixture
+def stage(board: EmulatedBoard, network: Network) -> Stage:
+    """The agent runs on the board, and peers can be had."""
+    return Stage(board, network)
+
+
+@pytest.fixture
+def dial(wire_keeper: Keeper, board: EmulatedBoard) -> Iterator[Callable[[int], Peer]]:
+    """Connect to a port of the board, straight: the kernel's TCP, or ours where there is no TAP."""
+    with ExitStack() as stack:
+        place = (board.ip, 0)
+        if wire_keeper.tap is None:
+            endpoint = Endpoint(board.switch, ip=ENDPOINT_IP, mac=ENDPOINT_MAC)
+            stack.enter_context(endpoint)
+            yield lambda port: endpoint.connect(place[0], port)
+        else:
+
+            def connect(port: int) -> Peer:
+                made = KernelPeer.connect(wire_keeper.socket, (place[0], port))
+                # Not close(): the kernel would repeat a FIN that a stopped board does not
+                # acknowledge, into the lives of the boards that follow.
+                stack.callback(made.reset)
+                return made
+
+            yield connect
+
+
+def check_evidence(board: EmulatedBoard) -> None:
+    """The stream is whole, and agrees with itself and with the board's list of pcbs."""
+    rows = board.port.snapshot()
+    closing = board.port.sync()
+    events, integrity = board.trace.evidence(closing)
+    assert integrity.complete, integrity.problems()
+    snapshot_at = next(i for i, e in enumerate(events) if e is rows[0]) if rows else len(events)
+    alive: set[int] = set()
+    for event in events[:snapshot_at]:
+        if isinstance(event, Born):
+            assert event.conn not in alive, f"born twice: {event.text()}"
+            alive.add(event.conn)
+        elif isinstance(event, Died):
+            assert event.conn in alive, f"died without having been born: {event.text()}"
+            alive.remove(event.conn)
+    assert {row.conn for row in rows} == alive
+    broken = [c.text() for c in connections(events) if c.broken or c.role == "unknown"]
+    assert not broken
+    nameless = [
+        e.text() for e in events if isinstance(e, Transition | Died) and e.cause.kind == "-"
+    ]
+    assert not nameless
