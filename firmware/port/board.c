@@ -56,6 +56,15 @@ const board_params_t *board_params(void) {
     return params->magic == BOARD_PARAMS_MAGIC ? params : NULL;
 }
 
+// The number of Arm's application note is in bits 15:4 of the SCC's id register (AN385, AN500).
+uint32_t board_application_note(void) {
+    return (REG32(0x4002fffc) >> 4) & 0xfff;
+}
+
+const char *board_name(void) {
+    return board_application_note() == 0x500 ? "mps2-an500" : "mps2-an385";
+}
+
 uint32_t board_boot_count(void) {
     return BOOT_COUNT->count;
 }

@@ -60,6 +60,8 @@ uint32_t lan_frames_sent(void);
 struct netif *lan_netif(void);
 
 // --- board.c ---
+uint32_t board_application_note(void); // 0x385 or 0x500: which of the boards this is
+const char *board_name(void);
 void board_poll(void);      // frames, lwIP's timers, commands, trace; never raises
 void board_poll_stack(void); // frames and lwIP's timers only
 void board_idle(uint32_t timeout_ms);

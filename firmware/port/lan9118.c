@@ -12,7 +12,6 @@
 #include "lwip/pbuf.h"
 #include "netif/ethernet.h"
 
-#define SCC_ID REG32(0x4002fffc) // bits 15:4: number of the application note
 static uint32_t base = 0x40200000;
 #define LAN(offset) REG32(base + (offset))
 
@@ -153,7 +152,7 @@ static err_t interface_init(struct netif *n) {
 }
 
 bool lan_init(void) {
-    if (((SCC_ID >> 4) & 0xfff) == 0x500) {
+    if (board_application_note() == 0x500) {
         base = 0xa0000000;
     }
     if (LAN(BYTE_TEST) != 0x87654321) {

@@ -67,7 +67,9 @@ static void write_hello(line_t *line) {
     line_text(line, " proto=1");
     line_number(line, " boot=", params != NULL ? params->host_number : 0);
     line_number(line, ".", board_boot_count());
-    line_text(line, " board=mps2 mp=" MICROPY_VERSION_STRING " lwip=" LWIP_VERSION_STRING);
+    line_text(line, " board=");
+    line_text(line, board_name());
+    line_text(line, " mp=" MICROPY_VERSION_STRING " lwip=" LWIP_VERSION_STRING);
     line_text(line, " profile=" LWIPSCOPE_PROFILE_NAME " build=" MICROPY_GIT_HASH);
     line_number(line, " pcb=", MEMP_NUM_TCP_PCB);
     line_number(line, " lpcb=", MEMP_NUM_TCP_PCB_LISTEN);

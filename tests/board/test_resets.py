@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from board.helpers import Peer, closed_events, run, start, wait_output, wait_state
 from lwipscope.board.emulated import EmulatedBoard, StartOptions
+from lwipscope.errors import UsageError
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import Beat, Hello, Reply
+from lwipscope.wire.keeper import Keeper
 
 PORT = 6666
 Dial = Callable[[int], Peer]
@@ -93,3 +97,11 @@ def test_resets_give_other_ephemeral_ports(board: EmulatedBoard) -> None:
         ports.add(row.local.port)
         board.reset()
     assert len(ports) == 4
+
+
+def test_two_boards_cannot_share_a_tap(board: EmulatedBoard, keeper: Keeper) -> None:
+    """They would steal each other's frames."""
+    if keeper.tap is None:
+        pytest.skip("; ".join(keeper.notes))
+    with pytest.raises(UsageError, match="another board"):
+        EmulatedBoard(board.file, board.elf, keeper)

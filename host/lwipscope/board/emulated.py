@@ -19,6 +19,7 @@ import termios
 import time
 import tty
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address
@@ -79,6 +80,7 @@ class EmulatedBoard:
         self._keeper = keeper
         self._options = options
         self._slave_fd = -1
+        self._stack = ExitStack()
         self._process: Process | None = None
         self._qmp: Qmp | None = None
         self._link: Link | None = None
@@ -173,6 +175,7 @@ class EmulatedBoard:
             self._process.close()
         if self._switch is not None:
             self._switch.close()
+        self._stack.close()
         if self._slave_fd >= 0:
             os.close(self._slave_fd)
             self._slave_fd = -1
@@ -201,11 +204,10 @@ class EmulatedBoard:
         params = self._folder / "params"
         params.write_bytes(_params(self.file, self._options))
         wire, nic = self._folder / "wire", self._folder / "nic"
-        tap = self._keeper.tap
         self._switch = Switch(
             wire,
             nic,
-            tap_fd=None if tap is None else tap.fd,
+            tap_fd=self._stack.enter_context(self._keeper.plugged()),
             board_mac=bytes.fromhex(self.file.net.mac.replace(":", "")),
         )
         with socket.socket(socket.AF_UNIX) as monitor:

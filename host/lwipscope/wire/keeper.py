@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +60,7 @@ class Keeper:
         self._inner = inner
         self._has_namespace = False
         self._inner_pid = 0
+        self._tap_plugged = False
         self.tap: Tap | None = None
         self.notes: tuple[str, ...] = ()
 
@@ -157,6 +158,22 @@ class Keeper:
         self._need_namespace(f"TAP {name}")
         fields = {"name": name, "ip": ip, "prefix": prefix, "mac": mac}
         return self._inner.request("tap", fields)[1][0]
+
+    @contextlib.contextmanager
+    def plugged(self) -> Iterator[int | None]:
+        """The TAP's descriptor for one wire (None without a TAP), which has it to itself."""
+        if self.tap is None:
+            yield None
+            return
+        if self._tap_plugged:
+            raise UsageError(
+                "this keeper's TAP is on the wire of another board; start a keeper for each board"
+            )
+        self._tap_plugged = True
+        try:
+            yield self.tap.fd
+        finally:
+            self._tap_plugged = False
 
     def socket(
         self,
