@@ -217,17 +217,17 @@ class EmulatedBoard:
             try:
                 # A cooked terminal would echo what the board says back to it.
                 tty.setraw(self._slave_fd, termios.TCSANOW)
+                serial = os.ttyname(self._slave_fd)
                 self._process = self._spawn(program, master_fd, params, wire, nic)
             finally:
                 os.close(master_fd)
-            self._link = Link(
-                os.ttyname(self._slave_fd), self.file.link.baud, why_lost=self.why_ended
-            )
+            # First: if QEMU has ended at once, its terminal is gone too, but why is told here.
             connection = self._accept_monitor(monitor)
             try:
                 self._qmp = Qmp(connection)
             except MonitorGone as error:
                 raise NoBoard(f"QEMU did not start: {self._qemu_said() or error}") from error
+            self._link = Link(serial, self.file.link.baud, why_lost=self.why_ended)
         self.port.hello(START_TIMEOUT_S)
 
     def _spawn(

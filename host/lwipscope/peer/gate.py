@@ -109,6 +109,8 @@ class Gate:
     def close(self) -> None:
         """Take no more, reset what is open, join all threads. Idempotent."""
         self._stop.set()
+        if isinstance(self._acceptor, KernelListener):
+            self._acceptor.interrupt()
         self._thread.join()
         self._acceptor.close()
         with self._lock:
@@ -125,6 +127,8 @@ class Gate:
             except DeadlineExceeded:
                 continue
             except OSError as error:
+                if self._stop.is_set():
+                    return
                 # Out of descriptors, or the client gave up: the next one may be luckier.
                 self._on_event(f"{self._acceptor.name}: not accepted: {error.strerror}")
                 self._stop.wait(STEP_S)

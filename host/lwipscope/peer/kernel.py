@@ -235,6 +235,11 @@ class KernelListener(_Owner):
         sock, remote = self._socket.accept()
         return KernelPeer(sock, remote)
 
+    def interrupt(self) -> None:
+        """Make a thread that waits in accept() return, with OSError. Takes no more afterwards."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
 
 def text_of(address: Address) -> str:
     """`192.0.2.10:6666`"""
