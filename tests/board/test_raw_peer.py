@@ -14,13 +14,16 @@ import pytest
 
 from board.helpers import the_one, told
 from lwipscope.board.agent import BoardSocket
+from lwipscope.board.emulated import EmulatedBoard, StartOptions
 from lwipscope.errors import PeerError
 from lwipscope.peer.raw import RawPeer
 from lwipscope.peer.raw_connection import RawConnection
 from lwipscope.peer.raw_match import Seen
+from lwipscope.scenario.network import Network
 from lwipscope.scenario.stage import Stage
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import Segment
+from lwipscope.wire.keeper import Keeper
 from lwipscope.wire.rules import Rules, delay, drop
 
 PORT = 6666
@@ -50,6 +53,16 @@ def conn(stage: Stage, peer: RawPeer, listener: BoardSocket) -> RawConnection:
 def nothing(stage: Stage, conn: RawConnection) -> Callable[[], None]:
     """The board answers nothing, by its own record."""
     return partial(conn.expect_nothing, stage.board.port.sync, trace=stage.board.trace)
+
+
+@pytest.fixture
+def trouble(stage: Stage) -> Iterator[Callable[[Rules], None]]:
+    """Sets rules at the switch, which outlive a board's life; they end with the test."""
+    switch = stage.board.switch
+    try:
+        yield switch.set_rules
+    finally:
+        switch.set_rules(None)
 
 
 def open_both(
@@ -310,15 +323,18 @@ def test_nobody_listens(stage: Stage, peer: RawPeer) -> None:
 
 
 def test_what_the_board_sent_but_never_came(
-    stage: Stage, conn: RawConnection, listener: BoardSocket, nothing: Callable[[], None]
+    stage: Stage,
+    conn: RawConnection,
+    listener: BoardSocket,
+    nothing: Callable[[], None],
+    trouble: Callable[[Rules], None],
 ) -> None:
     """The record of the board, not silence on the wire, decides that nothing was sent."""
     open_both(stage, conn, listener)
-    stage.board.switch.set_rules(Rules(drop(direction="from-board")))
+    trouble(Rules(drop(direction="from-board")))
     conn.send("R", seq=2)
     with pytest.raises(PeerError, match="never came here"):
         nothing()
-    stage.board.switch.set_rules(None)
 
 
 # The polite peer.
@@ -398,16 +414,53 @@ def test_polite_vanishes(stage: Stage, peer: RawPeer, listener: BoardSocket) -> 
 # Trouble for whoever is at the other end.
 
 
-def test_rules_hold_the_last_ack_of_any_peer(stage: Stage, listener: BoardSocket) -> None:
+@pytest.mark.usefixtures("wire")
+def test_rules_hold_the_last_ack_of_any_peer(
+    stage: Stage, listener: BoardSocket, trouble: Callable[[Rules], None]
+) -> None:
     """SYN_RCVD with a kernel's TCP at the other end (ours where there is no TAP)."""
-    switch = stage.board.switch
     rules = Rules(delay(1, flags=".", direction="to-board"))
-    switch.set_rules(rules)
+    trouble(rules)
     stage.nc_connects(PORT)
     stage.wait_state(State.SYN_RCVD)
+    rules.wait_deeds(1)
     assert in_state(stage, State.SYN_RCVD)
-    assert switch.release_held() == 1
+    assert stage.board.switch.release_held() == 1
     stage.wait_state(State.ESTABLISHED)
     assert [deed.text().split()[:3] for deed in rules.deeds] == [["held", "back", "."]]
-    switch.set_rules(None)
     assert listener.accept().name
+
+
+# Without chance: the manual clock, fixed numbers.
+
+
+def test_a_repeat_is_the_same_byte_for_byte(
+    new_board: Callable[..., EmulatedBoard], wire_keeper: Keeper
+) -> None:
+    options = StartOptions(number=1, clock="manual", random_seed=1)
+    runs = [_closing(new_board(options), wire_keeper) for _ in range(2)]
+    assert runs[0] == runs[1]
+    assert [line.count("Transition(") for line in runs[0]].count(1) >= 6
+
+
+def _closing(board: EmulatedBoard, keeper: Keeper) -> list[str]:
+    """CLOSING and the end of 2MSL: all frames and all events with their times."""
+    frames: list[str] = []
+    board.switch.on_frame(lambda _at_s, origin, data: frames.append(f"{origin} {data.hex()}"))
+    with board, Network(keeper, board.switch, board.ip) as network:
+        with RawPeer(board.switch, seed=1, name="raw") as peer:
+            stage = Stage(board, network)
+            listener = stage.board_listens(PORT)
+            conn = peer.connection(PEER_PORT, board.ip, PORT)
+            socket, conn_id, _ = open_both(stage, conn, listener)
+            socket.close()
+            conn.expect("F.")
+            conn.send("F.", ack=1)
+            conn.expect(".")
+            conn.send(".")
+            conn.expect_nothing(board.port.sync, trace=board.trace)
+            stage.advance_until_end(conn_id, 130_000)
+            board.port.sync()
+        board.switch.counters()
+        said = [f"{event.clock_us} {event}" for event in board.trace.events]
+    return [*frames, *said]

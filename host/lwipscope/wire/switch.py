@@ -18,6 +18,7 @@ import selectors
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -25,6 +26,7 @@ from lwipscope.errors import UsageError
 from lwipscope.wire.board_line import FRAME_MAX_BYTES, BoardLine
 from lwipscope.wire.layers import mac_text
 from lwipscope.wire.loop import Loop
+from lwipscope.wire.rules import Rules
 from lwipscope.wire.station import Counters, Port, TapLine, Wire, WirePort
 
 __all__ = ["Counters", "Port", "Switch", "Wire", "WirePort"]
@@ -64,6 +66,7 @@ class Switch:
         self._table: dict[bytes, _Station | None] = {}  # None: a peer that left
         self._ports: list[Port] = []
         self._names = 0
+        self._rules: Rules | None = None
         self._board: BoardLine | None = None
         self._board_mac = board_mac
         self._waits_for_board = False
@@ -104,6 +107,25 @@ class Switch:
 
         self._loop.call(add)
 
+    def set_rules(self, rules: Rules | None) -> None:
+        """Trouble for segments between the board and anybody else from now on; None ends it. What
+        the former rules held back is delivered first. Watchers see frames as they were sent."""
+
+        def change() -> None:
+            if self._rules is not None:
+                self._rules.release()
+            self._rules = rules
+
+        self._loop.call(change)
+
+    def release_held(self) -> int:
+        """Deliver what the rules hold back; how many frames."""
+
+        def release() -> int:
+            return 0 if self._rules is None else self._rules.release()
+
+        return self._loop.call(release)
+
     def pause_board(self) -> None:
         """From its return on nothing passes to or from the board, until `resume_board`."""
         board = self._need_board()
@@ -115,7 +137,13 @@ class Switch:
 
     def drain_board(self) -> int:
         """Throw away what waits to or from the board now (frames of its old life); how many."""
-        return self._loop.call(self._need_board().drain)
+        board = self._need_board()
+
+        def drain() -> int:
+            held = 0 if self._rules is None else self._rules.discard()
+            return held + board.drain()
+
+        return self._loop.call(drain)
 
     def resume_board(self) -> None:
         """End `pause_board`."""
@@ -250,6 +278,13 @@ class Switch:
             source = frame[6:12]
             if self._table.get(source) is not origin:
                 self._learn(source, origin)
+        if self._rules is None:
+            self._route(origin, frame)
+        else:
+            from_board = frame[6:12] == self._board_mac
+            self._rules.frame(from_board, frame, partial(self._route, origin, frame))
+
+    def _route(self, origin: _Station, frame: bytes) -> None:
         if frame[0] & 1:
             self._flood(origin, frame, self._ports)
             return
