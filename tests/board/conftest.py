@@ -25,8 +25,10 @@ from lwipscope.peer.endpoint import Endpoint
 from lwipscope.peer.kernel import KernelPeer
 from lwipscope.scenario.network import Network
 from lwipscope.scenario.stage import Stage
+from lwipscope.tcp.graph import graph_of
 from lwipscope.trace.connection import connections
 from lwipscope.trace.event import Born, Died, Transition
+from lwipscope.trace.legality import check_legality
 from lwipscope.wire.keeper import Keeper
 
 WireName = Literal["tap", "gate"]
@@ -214,3 +216,5 @@ def check_evidence(board: EmulatedBoard) -> None:
         e.text() for e in events if isinstance(e, Transition | Died) and e.cause.kind == "-"
     ]
     assert not nameless
+    illegal = [v.text() for v in check_legality(events, graph_of("modlwip-2.2.1"))]
+    assert not illegal, illegal

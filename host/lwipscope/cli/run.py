@@ -155,4 +155,5 @@ def _show(board: EmulatedBoard, live: Live, seconds: float) -> None:
 
 
 def _print(line: str) -> None:
-    print(line, flush=True)
+    # One write: Ctrl-C must not come between a line and its end, where output is unbuffered.
+    print(f"{line}\n", end="", flush=True)

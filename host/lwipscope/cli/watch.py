@@ -84,4 +84,5 @@ def _greet(port: CommandPort, serial: str) -> Hello:
 
 
 def _print(line: str) -> None:
-    print(line, flush=True)
+    # One write: Ctrl-C must not come between a line and its end, where output is unbuffered.
+    print(f"{line}\n", end="", flush=True)

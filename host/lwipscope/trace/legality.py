@@ -3,8 +3,8 @@
 `check_legality` is for every trace of every test: an event that the graph lacks is a defect of the
 tracer, of the graph, or news about the stack. Beyond single edges it wants each pcb's events to be
 a walk: every transition begins where the one before it ended, a store of CLOSED is followed by the
-pcb's death of the same cause, and nothing follows that. `coverage` counts the edges; those of
-several runs can be added up. Graphs: `lwipscope.tcp.graph`.
+pcb's death of the same cause, nothing follows that, and whose child a pcb is was in LISTEN.
+`coverage` counts the edges; those of several runs can be added up. Graphs: `lwipscope.tcp.graph`.
 """
 
 from __future__ import annotations
@@ -128,6 +128,10 @@ def _steps(events: Iterable[Event], graph: Graph) -> Iterator[_Step]:
             broken = f"a transition from {known}, the state that c{conn} was in"
         elif store is not None and not (isinstance(event, Died) and event.cause == store.cause):
             broken = f"the death of c{conn} by {store.cause.text()}, since CLOSED was stored"
+        elif isinstance(event, Transition) and event.listener is not None:
+            listening = states.get(event.listener, State.LISTEN)
+            if listening is not State.LISTEN:
+                broken = f"no child of c{event.listener}, which is in {listening}"
         states[conn] = after
         if isinstance(event, Died):
             dead.add(conn)
