@@ -45,3 +45,9 @@ def cache_dir() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
     root = Path(base) if base else Path.home() / ".cache"
     return root / "lwipscope"
+
+
+def temporary_dir() -> Path:
+    """$TMPDIR, else /tmp. Not tempfile.gettempdir(), which tries the folder by writing a file into
+    it: Ctrl-C in that moment would leave the file behind."""
+    return Path(os.environ.get("TMPDIR") or "/tmp")

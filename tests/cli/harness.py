@@ -297,7 +297,8 @@ class Desk:
             assert time.monotonic() < deadline_s, f"left behind: {names}"
             _wait_end(left[0], deadline_s - time.monotonic())
         for folder in (self.temporary, self.runtime):
-            assert [path.name for path in folder.iterdir()] == []
+            files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+            assert not files, f"left behind in {folder}: {files}"
 
     def close(self) -> None:
         for program in self.programs:

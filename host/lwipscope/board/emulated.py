@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import struct
-import tempfile
 import termios
 import time
 import tty
@@ -34,6 +33,7 @@ from lwipscope.board.link import Link
 from lwipscope.board.qmp import MonitorGone, Qmp
 from lwipscope.board.repl import Repl
 from lwipscope.errors import BoardLost, LwipscopeError, NoBoard
+from lwipscope.paths import temporary_dir
 from lwipscope.trace.event import Hello
 from lwipscope.trace.trace import Trace
 from lwipscope.wire.keeper import Keeper
@@ -86,7 +86,7 @@ class EmulatedBoard:
         self._link: Link | None = None
         self._switch: Switch | None = None
         # Short: a unix socket's path has at most 107 bytes.
-        self._folder = Path(tempfile.gettempdir()) / f"lwipscope-{secrets.token_hex(4)}"
+        self._folder = temporary_dir() / f"lwipscope-{secrets.token_hex(4)}"
         try:
             self._start()
         except BaseException:

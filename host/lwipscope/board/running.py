@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lwipscope.errors import NoBoard, UsageError
+from lwipscope.paths import temporary_dir
 from lwipscope.wire.keeper import Keeper
 
 
@@ -31,7 +31,7 @@ class RunningBoard:
 
 def _folder() -> Path:
     own = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(own if own and os.access(own, os.W_OK | os.X_OK) else tempfile.gettempdir())
+    return Path(own) if own and os.access(own, os.W_OK | os.X_OK) else temporary_dir()
 
 
 def _prefix() -> str:

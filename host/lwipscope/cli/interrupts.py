@@ -30,6 +30,12 @@ def again() -> None:
             signal.signal(number, _raise)
 
 
+def done() -> None:
+    """The work is over: a signal in Python's last milliseconds must not change the exit code."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def hang_up() -> None:
     """Where the terminal is gone, what is written goes nowhere instead of failing."""
     for stream in (sys.stdout, sys.stderr):

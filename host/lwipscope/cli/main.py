@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What a program printed or a file is called may not be known to the terminal's encoding.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     code = _guarded(list(sys.argv[1:] if argv is None else argv))
+    if argv is None:
+        interrupts.done()
     if argv is None and (code == INTERRUPTED or threading.active_count() > 1):
         # An interrupt in an unlucky moment leaves a thread that nobody joins (the keeper ends and
         # removes what it belongs to), or makes Python end itself by SIGINT instead of with a code.
