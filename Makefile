@@ -6,7 +6,7 @@ PY := .venv/bin/python
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup firmware demo test bench lint clean
+.PHONY: help setup firmware demo test mutants bench lint clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -21,6 +21,9 @@ demo: setup ## one connection, from SYN to TIME_WAIT, on the emulated board
 
 test: setup ## all tests
 	@$(PY) -m pytest
+
+mutants: setup ## would the tests notice a tracer that misses something? takes minutes
+	@PYTHONPATH=tests $(PY) -m oracle.mutants
 
 bench: setup ## how fast the board and the host are
 	@$(PY) -m lwipscope bench

@@ -83,7 +83,7 @@ def test_a_wrong_path_fails_on_a_real_board(board: EmulatedBoard, wire_keeper: K
     """The verdict depends on what was expected."""
     refused = next(s for s in EXCHANGES if s.name == "client-refused")
     wrong = next(s for s in EXCHANGES if s.name == "client-peer-closes-first").expected
-    mixed = Scenario("wrong", "", "", "", wrong, refused.play, needs_nc=False)
+    mixed = Scenario("wrong", "", "", "", wrong, refused.play, needs=frozenset())
     played = play(mixed, board, wire_keeper)
     assert played.verdict is Verdict.FAIL
     assert "SYN_SENT > CLOSED" in played.check.text
@@ -96,7 +96,7 @@ def test_a_step_that_fails_is_not_a_pass(board: EmulatedBoard, wire_keeper: Keep
         refused.play(stage)
         stage.board.agent.call("recv", 99, 1)
 
-    stuck = Scenario("stuck", "", "", "", refused.expected, refused_then_stuck, needs_nc=False)
+    stuck = Scenario("stuck", "", "", "", refused.expected, refused_then_stuck, needs=frozenset())
     played = play(stuck, board, wire_keeper)
     assert "no-such-socket" in played.failure
     assert played.verdict is Verdict.FAIL

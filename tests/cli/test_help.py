@@ -13,6 +13,9 @@ SLOW_S = 1.0
 COMMANDS = {
     # The words that its help has to have: what it is about, and an example where one is useful.
     "demo": "nc path verdict --only --list",
+    "scenarios": "library NAME run-scenario",
+    "run-scenario": "scenario path verdict --bisect git 125",
+    "tour": "eleven server client lwIP",
     "run": "MicroPython Ctrl-C 192.0.2.10 192.0.2.1 nc 127.0.0.1 Exit code",
     "start": "serial mpremote connect nc 127.0.0.1",
     "watch": "serial line transition Ctrl-C",

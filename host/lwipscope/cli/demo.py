@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import textwrap
 import time
 
 from lwipscope.cli.common import (
@@ -16,16 +15,11 @@ from lwipscope.cli.common import (
     style,
 )
 from lwipscope.errors import BoardLost, UsageError
-from lwipscope.report.ladder import ladder, place_notes
-from lwipscope.report.style import Style
+from lwipscope.report.exchange import shown, summary
 from lwipscope.scenario.exchanges import EXCHANGES
 from lwipscope.scenario.network import Network
 from lwipscope.scenario.play import Played, play
 from lwipscope.scenario.scenario import Scenario
-from lwipscope.tcp.path import path_text
-from lwipscope.trace.verdict import Verdict
-
-_WIDTH = 98
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -65,10 +59,10 @@ def run(options: argparse.Namespace) -> int:
         try:
             for number, scenario in enumerate(chosen, 1):
                 played.append(play(scenario, on.board, on.keeper, folder))
-                print(_shown(number, played[-1], dress), flush=True)
+                print(shown(played[-1], dress, number), flush=True)
         except BoardLost as error:
             stopped = error  # what was played before it counts
-    print(_summary(played, dress))
+    print(summary(played, dress))
     count = "1 exchange" if len(played) == 1 else f"{len(played)} exchanges"
     print(f"\n{count} in {time.monotonic() - started_s:.1f} s")
     print(f"captures (pcap) and logs: {folder}", flush=True)
@@ -93,45 +87,3 @@ def _playable(chosen: list[Scenario], nc_there: bool) -> tuple[list[Scenario], i
     """Those that this machine can play, and how many it can't."""
     playable = [scenario for scenario in chosen if nc_there or not scenario.needs_nc]
     return playable, len(chosen) - len(playable)
-
-
-def _shown(number: int, result: Played, dress: Style) -> str:
-    scenario, check = result.scenario, result.check
-    rule = "─" * _WIDTH
-    lines = ["", dress.plain(rule), dress.paint(f"{number}. {scenario.title}", "bold"), ""]
-    lines += textwrap.wrap(scenario.story, _WIDTH)
-    lines += [dress.paint(scenario.rfc, "dim")]
-    for ending in result.endings:
-        lines += [dress.paint(line, "dim") for line in textwrap.wrap(ending, _WIDTH)]
-    lines += [""]
-    if check.connection is not None:
-        placed = place_notes(result.notes, [(s.at_s, s.event) for s in result.stamped])
-        lines.append(ladder(check.connection, result.events, dress, placed, "the other end"))
-        lines += ["", *_labelled("path", path_text(check.connection.path))]
-    lines += _labelled("expected", str(check.pattern))
-    lines.append(f"verdict   {_verdict(result.verdict, dress)}")
-    if result.failure:
-        lines.append(f"a step failed: {result.failure}")
-    if result.verdict is not Verdict.PASS:
-        lines += ["", check.text]
-    return "\n".join(dress.plain(line) for line in lines)
-
-
-def _labelled(label: str, text: str) -> list[str]:
-    return textwrap.wrap(f"{label:<10}{text}", _WIDTH, subsequent_indent=" " * 10)
-
-
-def _verdict(verdict: Verdict, dress: Style) -> str:
-    if verdict is Verdict.PASS:
-        return dress.paint(dress.plain("✓ PASS"), "green", "bold")
-    return dress.paint(dress.plain(f"✗ {verdict.name}"), "red", "bold")
-
-
-def _summary(played: list[Played], dress: Style) -> str:
-    lines = ["", dress.plain("─" * _WIDTH)]
-    for result in played:
-        seen = result.check.connection
-        path = path_text(seen.path) if seen else "(no connection)"
-        lines.append(f"{_verdict(result.verdict, dress)}  {result.scenario.title}")
-        lines.append(dress.paint(f"        {path}", "dim"))
-    return "\n".join(dress.plain(line) for line in lines)

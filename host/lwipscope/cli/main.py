@@ -28,6 +28,9 @@ INTERRUPTED = 130
 # Name of the command, and module of this package (a command imports what it needs, no more).
 _COMMANDS = {
     "demo": "demo",
+    "scenarios": "scenarios",
+    "run-scenario": "run_scenario",
+    "tour": "tour",
     "run": "run",
     "start": "start",
     "watch": "watch",

@@ -9,13 +9,14 @@ extmod/modlwip.c (_lwip_tcp_close_poll, the abort 10 s after close()).
 from __future__ import annotations
 
 from lwipscope.scenario.network import HOST_IP
-from lwipscope.scenario.scenario import Expected, Scenario
+from lwipscope.scenario.scenario import Expected, Need, Scenario
 from lwipscope.scenario.stage import Stage
 from lwipscope.tcp.state import State
 
 PORT = 6666
 TWO_MSL_LIMIT_MS = 130_000  # 2 x TCP_MSL (60 s), and a tick
 CLOSE_ABORT_LIMIT_MS = 12_000
+_NC_AND_CLOCK: frozenset[Need] = frozenset({"nc", "clock"})
 _ACTIVE_CLOSE = "FIN_WAIT_1 > ([FIN_WAIT_2 >] TIME_WAIT | CLOSING > TIME_WAIT) > CLOSED"
 
 
@@ -123,6 +124,7 @@ EXCHANGES: tuple[Scenario, ...] = (
         "RFC 9293 3.6, case 1",
         Expected(f"LISTEN > SYN_RCVD > ESTABLISHED > {_ACTIVE_CLOSE}", "server"),
         _server_closes_first_nc_released,
+        _NC_AND_CLOCK,
     ),
     Scenario(
         "server-closes-first-nc-left-open",
@@ -136,6 +138,7 @@ EXCHANGES: tuple[Scenario, ...] = (
             "server",
         ),
         _server_closes_first_nc_left_open,
+        _NC_AND_CLOCK,
     ),
     Scenario(
         "client-closes-first",
@@ -146,6 +149,7 @@ EXCHANGES: tuple[Scenario, ...] = (
         "RFC 9293 3.6, case 1 or 3",
         Expected(f"CLOSED > SYN_SENT > ESTABLISHED > {_ACTIVE_CLOSE}", "client"),
         _client_closes_first,
+        _NC_AND_CLOCK,
     ),
     Scenario(
         "client-peer-closes-first",
@@ -165,7 +169,7 @@ EXCHANGES: tuple[Scenario, ...] = (
         "RFC 9293 3.10.7.1 and 3.10.7.3",
         Expected("CLOSED > SYN_SENT > CLOSED", "client"),
         _client_refused,
-        needs_nc=False,
+        frozenset({"kernel"}),
     ),
     Scenario(
         "server-closes-first-textbook",
@@ -178,6 +182,6 @@ EXCHANGES: tuple[Scenario, ...] = (
             "server",
         ),
         _server_closes_first_textbook,
-        needs_nc=False,
+        frozenset({"kernel", "clock"}),
     ),
 )

@@ -18,6 +18,7 @@ from lwipscope.peer.endpoint import Endpoint
 from lwipscope.peer.gate import Gate
 from lwipscope.peer.kernel import KernelListener, KernelPeer
 from lwipscope.peer.nc import Netcat, Variant, find_nc
+from lwipscope.peer.raw import RawPeer
 from lwipscope.wire.keeper import Keeper
 from lwipscope.wire.switch import Switch
 
@@ -31,6 +32,7 @@ class Network:
     def __init__(self, keeper: Keeper, switch: Switch, board_ip: str) -> None:
         self._keeper = keeper
         self._board_ip = board_ip
+        self._switch = switch
         self._stack = ExitStack()
         self._endpoint: Endpoint | None = None
         self._nc = find_nc()
@@ -104,6 +106,10 @@ class Network:
             made = KernelListener(socket.socket, (LOOPBACK, 0))
             self.dial_out(port, made.address[1])
         return self._stack.enter_context(made)
+
+    def raw(self) -> RawPeer:
+        """A peer that sends what it is told, at an address of its own (192.0.2.100)."""
+        return self._stack.enter_context(RawPeer(self._switch, name="raw"))
 
     def serve(
         self,

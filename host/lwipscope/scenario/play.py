@@ -17,11 +17,16 @@ from lwipscope.scenario.network import Network
 from lwipscope.scenario.run_log import RunLog
 from lwipscope.scenario.scenario import Scenario
 from lwipscope.scenario.stage import Stage
+from lwipscope.tcp.graph import graph_of, profile_of
 from lwipscope.trace.event import Event, Hello
+from lwipscope.trace.legality import Violation, check_legality
 from lwipscope.trace.timeline import Note, Timeline
 from lwipscope.trace.trace import Stamped
 from lwipscope.trace.verdict import PathCheck, Verdict, check_path
 from lwipscope.wire.keeper import Keeper
+
+RAW_TCP = "none but the scenario's own: single segments of the raw peer"
+_GRAVITY = (Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,8 @@ class Played:
 
     scenario: Scenario
     check: PathCheck
+    others: tuple[PathCheck, ...]
+    violations: tuple[Violation, ...]
     events: Sequence[Event]
     stamped: Sequence[Stamped]
     notes: Sequence[Note]
@@ -41,10 +48,12 @@ class Played:
 
     @property
     def verdict(self) -> Verdict:
-        """The path's verdict; a step that failed makes a PASS a FAIL."""
-        if self.failure and self.check.verdict is Verdict.PASS:
+        """The worst of all paths; a step that failed or an illegal edge makes a PASS a FAIL."""
+        verdicts = [check.verdict for check in (self.check, *self.others)]
+        worst = max(verdicts, key=_GRAVITY.index)
+        if worst is Verdict.PASS and (self.failure or self.violations):
             return Verdict.FAIL
-        return self.check.verdict
+        return worst
 
 
 def play(
@@ -72,15 +81,31 @@ def play(
         if log is not None:
             log.close()
     stamped = board.trace.stamped[: len(events)]
-    check = check_path(
-        events,
-        integrity,
-        scenario.expected.path,
-        name=scenario.name,
-        role=scenario.expected.role,
-        timeline=Timeline(stamped, notes=notes, console=board.trace.console),
+    timeline = Timeline(stamped, notes=notes, console=board.trace.console)
+    profile = profile_of(hello.fields.get("lwip", ""), hello.fields.get("mp", ""))
+    check, *others = (
+        check_path(
+            events,
+            integrity,
+            expected.path,
+            name=scenario.name,
+            role=expected.role,
+            remote_port=expected.remote_port,
+            timeline=timeline,
+        )
+        for expected in (scenario.expected, *scenario.others)
     )
-    wall_s = time.monotonic() - started_s
     return Played(
-        *(scenario, check, events, stamped, notes, endings, failure, whose_tcp, hello, wall_s)
+        scenario=scenario,
+        check=check,
+        others=tuple(others),
+        violations=tuple(check_legality(events, graph_of(profile))),
+        events=events,
+        stamped=stamped,
+        notes=notes,
+        endings=endings,
+        failure=failure,
+        whose_tcp=whose_tcp if "raw" not in scenario.needs else RAW_TCP,
+        hello=hello,
+        wall_s=time.monotonic() - started_s,
     )

@@ -1,29 +1,47 @@
 """What a scenario is: a name, a story, what is expected, and how it is played.
 
 Each exists once, in a module of this package, and is used by the command line, the tests and the
-reports alike.
+reports alike; `library` lists them all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from lwipscope.scenario.stage import Stage
 from lwipscope.trace.connection import Role
 
+Need: TypeAlias = Literal["nc", "kernel", "raw", "clock"]
+"""nc, another well-behaved TCP, the raw peer, board time that can be moved."""
+
+NEED_TEXTS: dict[Need, str] = {
+    "nc": "OpenBSD's nc at the other end",
+    "kernel": "a kernel socket at the other end",
+    "raw": "the raw peer at the other end, which sends single segments",
+    "clock": "board time that can be moved",
+}
+NC: frozenset[Need] = frozenset({"nc"})
+RAW: frozenset[Need] = frozenset({"raw"})
+RAW_AND_CLOCK: frozenset[Need] = frozenset({"raw", "clock"})
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The path of one connection; notation: lwipscope.tcp.path."""
+    """The path of one connection; notation: lwipscope.tcp.path.
+
+    `remote_port` says which one, if there are several of the same role.
+    """
 
     path: str
     role: Role
+    remote_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One exchange."""
+    """One exchange. `expected` is the connection that it is about, `others` those beside it."""
 
     name: str
     title: str
@@ -31,4 +49,16 @@ class Scenario:
     rfc: str
     expected: Expected
     play: Callable[[Stage], None]
-    needs_nc: bool = True
+    needs: frozenset[Need] = NC
+    shows: str = ""
+    others: tuple[Expected, ...] = ()
+    peer_path: str = ""
+    deviations: tuple[str, ...] = ()
+    """Names of `lwipscope.tcp.deviations` that are expected to be seen."""
+    profiles: tuple[str, ...] = ("roomy", "rp2")
+    boards: tuple[str, ...] = ("qemu-mps2-an385", "qemu-mps2-an500")
+
+    @property
+    def needs_nc(self) -> bool:
+        """True if it can't be played without nc."""
+        return "nc" in self.needs

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from lwipscope.board.agent import BoardOSError, BoardSocket
 from lwipscope.board.emulated import EmulatedBoard
-from lwipscope.errors import DeadlineExceeded
+from lwipscope.errors import DeadlineExceeded, LwipscopeError
 from lwipscope.peer.nc import Netcat
 from lwipscope.scenario.network import Network
 from lwipscope.tcp.state import State
@@ -20,6 +20,10 @@ from lwipscope.trace.timeline import Note
 
 STEP_S = 5.0
 _ADVANCE_STEP_MS = 10_000
+
+
+class NotAsExpected(LwipscopeError):
+    """Something that a scenario insists on was not so."""
 
 
 class Stage:
@@ -104,20 +108,69 @@ class Stage:
 
     def advance_until_end(self, conn: int, limit_ms: int) -> int:
         """Move board time on until the connection has ended: after how much of it, in ms."""
+        return self._advance(conn, State.CLOSED, limit_ms, forced=False)
+
+    def run_until(self, state: State, conn: int, limit_ms: int) -> int:
+        """As `advance_until_end`, for any state, and also while something is unacknowledged:
+        for peers that have no clock of their own."""
+        return self._advance(conn, state, limit_ms, forced=True)
+
+    def elapse(self, ms: int) -> None:
+        """Move board time on, whatever is under way. For peers without a clock of their own."""
+        moved_ms = 0
+        while moved_ms < ms:
+            moved_ms += max(1, self.board.port.advance(ms - moved_ms, forced=True))
+            self.board.port.sync()
+
+    def _advance(self, conn: int, state: State, limit_ms: int, *, forced: bool) -> int:
         trace, port = self.board.trace, self.board.port
         start_us = port.sync().clock_us
+        since = trace.mark()
         moved_ms = 0
         while True:
-            moved_ms += port.advance(min(_ADVANCE_STEP_MS, limit_ms - moved_ms))
+            step_ms = min(_ADVANCE_STEP_MS, limit_ms - moved_ms)
+            moved_ms += port.advance(step_ms, forced=forced)
             port.sync()
-            for event in trace.events:
-                if isinstance(event, Died) and event.conn == conn:
+            for event in trace.events[since:]:
+                if event.conn == conn and _leads_to(event, state):
                     return (event.clock_us - start_us) // 1000
+            since = trace.mark()
             if moved_ms >= limit_ms:
                 raise DeadlineExceeded(
-                    f"connection c{conn} was expected to end within {limit_ms / 1000:g} s of "
-                    "board time and is still there"
+                    f"connection c{conn} was expected to {_be_in(state)} within "
+                    f"{limit_ms / 1000:g} s of board time and has not"
                 )
+
+    # What the scenario itself insists on.
+
+    def insist(self, holds: bool, expected: str) -> None:
+        """The scenario fails unless it is so; `expected` says what was expected."""
+        if not holds:
+            raise NotAsExpected(f"expected {expected}")
+
+    def insist_state(self, conn: int, state: State) -> None:
+        """By the board's own list of living pcbs."""
+        rows = {row.conn: row.state for row in self.board.port.snapshot()}
+        seen = rows.get(conn, State.CLOSED)
+        self.insist(seen is state, f"connection c{conn} to be in {state}; it is in {seen}")
+
+    def insist_end(self, conn: int, cause: str) -> Died:
+        """The connection has ended for this reason, in the words of reports."""
+        self.board.port.sync()
+        died = self.wait_end(conn)
+        seen = died.cause.text()
+        self.insist(seen == cause, f"the end by {cause}; it was by {seen}")
+        return died
+
+    def insist_refused(self, call: Callable[[], object], what: str, *errno_names: str) -> None:
+        """A socket call on the board fails with that errno, or one of those."""
+        seen = "no error"
+        try:
+            call()
+        except BoardOSError as error:
+            seen = error.errno_name
+        wanted = " or ".join(errno_names)
+        self.insist(seen in errno_names, f"{what} to fail with {wanted}; it was {seen}")
 
     # nc at the other end.
 
@@ -155,3 +208,13 @@ class Stage:
         timeout_s: float = STEP_S,
     ) -> Event:
         return self.board.trace.wait_for(predicate, timeout_s, what, since)
+
+
+def _leads_to(event: Event, state: State) -> bool:
+    if state is State.CLOSED:
+        return isinstance(event, Died)
+    return isinstance(event, Transition) and event.after is state
+
+
+def _be_in(state: State) -> str:
+    return "end" if state is State.CLOSED else f"be in {state}"

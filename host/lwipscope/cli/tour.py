@@ -1,0 +1,69 @@
+"""`lwipscope tour`: all eleven states in both roles, and how each was reached."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from lwipscope.cli.common import (
+    add_board_options,
+    add_log_option,
+    bench,
+    describe,
+    log_folder,
+    style,
+)
+from lwipscope.report.exchange import shown
+from lwipscope.report.style import Style
+from lwipscope.scenario.library import scenario_named
+from lwipscope.scenario.play import RAW_TCP, Played, play
+from lwipscope.scenario.tour import STOPS, Cell, cells
+from lwipscope.trace.verdict import Verdict
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "tour",
+        help="drive the board through all eleven states, in both roles",
+        description="Plays scenarios that together lead the board through all eleven states of "
+        "TCP, as server and as client, and prints how each state was reached, or why lwIP can't.",
+    )
+    add_board_options(parser)
+    add_log_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Play, print the table."""
+    dress = style()
+    started_s = time.monotonic()
+    with bench(options) as on:
+        print(dress.plain(describe(on, RAW_TCP)), flush=True)
+        folder = log_folder(options, "tour")
+        played: list[Played] = []
+        for name in STOPS:
+            result = play(scenario_named(name), on.board, on.keeper, folder)
+            played.append(result)
+            if result.verdict is not Verdict.PASS:
+                print(shown(result, dress), flush=True)
+    table = cells(played)
+    print(_table(table, dress))
+    reached = sum(cell.reached for cell in table)
+    absent = sum(cell.good and not cell.reached for cell in table)
+    print(
+        f"\n{reached} of {len(table)} reached, {absent} that lwIP does not have, in "
+        f"{len(played)} scenarios and {time.monotonic() - started_s:.1f} s"
+    )
+    print(f"captures (pcap) and logs: {folder}", flush=True)
+    missed = int(not all(cell.good for cell in table))
+    return max(missed, *(result.verdict.exit_code for result in played))
+
+
+def _table(table: list[Cell], dress: Style) -> str:
+    lines = ["", f"{'state':<12}  {'role':<6}  {'how it was reached':<60}  scenario"]
+    for cell in table:
+        mark = "✓" if cell.reached else "-" if cell.good else "✗"
+        text = f"{cell.state!s:<12}  {cell.role:<6}  {mark} {cell.how:<58}  {cell.scenario}"
+        lines.append(text.rstrip() if cell.good else dress.paint(text.rstrip(), "red", "bold"))
+    return "\n".join(dress.plain(line) for line in lines)

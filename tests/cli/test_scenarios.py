@@ -1,0 +1,131 @@
+"""`lwipscope scenarios`, `run-scenario` and `tour`, as a person types them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+
+import pytest
+
+from cli.harness import Desk, one_message
+from lwipscope.cli import scenarios
+from lwipscope.scenario.library import LIBRARY
+from lwipscope.scenario.scenario import Scenario
+
+HELD = "syn-rcvd-held"
+# The command, in a tree whose expectations are wrong.
+_WRONG = """
+import sys
+from dataclasses import replace
+from lwipscope.cli import main, run_scenario
+named = run_scenario.scenario_named
+run_scenario.scenario_named = lambda name: replace(
+    named(name), expected=replace(named(name).expected, path="LISTEN > SYN_RCVD > CLOSED")
+)
+sys.exit(main(sys.argv[1:]))
+"""
+TOUR_LIMIT_S = 3.0
+STATES = (
+    *("CLOSED", "LISTEN", "SYN_SENT", "SYN_RCVD", "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2"),
+    *("CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT"),
+)
+ABSENT = {("LISTEN", "client"), ("SYN_SENT", "server"), ("SYN_RCVD", "client")}
+
+
+def test_scenarios_lists_all(desk: Desk) -> None:
+    done = desk.run("scenarios")
+    assert (done.code, done.err) == (0, "")
+    listed = re.findall(r"^  (\S+)  +\S", done.out, re.M)
+    assert listed == [scenario.name for scenario in LIBRARY]
+    assert f"{len(LIBRARY)} scenarios" in done.out
+    assert max(map(len, done.out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("scenario", LIBRARY, ids=lambda s: s.name)
+def test_an_explanation_fits(scenario: Scenario, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scenarios.run(argparse.Namespace(name=scenario.name)) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{scenario.name}: ")
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_scenarios_explains_one(desk: Desk) -> None:
+    done = desk.run("scenarios", "accept-queue-full")
+    assert (done.code, done.err) == (0, "")
+    for word in ("path ", "beside it ", "source ", "needs ", "profiles ", "boards ", "deviation "):
+        assert re.search(f"^{word}", done.out, re.M), done.out
+    assert "LISTEN > SYN_RCVD > ESTABLISHED > CLOSED (server)" in done.out
+
+
+@pytest.mark.parametrize("command", ["scenarios", "run-scenario"])
+def test_a_name_that_does_not_exist(desk: Desk, command: str) -> None:
+    done = desk.run(command, "syn-rcvd-hold")
+    assert (done.code, done.out) == (2, "")
+    assert "'syn-rcvd-hold'; did you mean syn-rcvd-held" in one_message(done)
+
+
+def test_run_scenario_shows_it(desk: Desk, wire: str) -> None:
+    done = desk.run("run-scenario", HELD, "--wire", wire, "--log-dir", desk.logs)
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"^SYN_RCVD, held$", done.out, re.M)
+    assert re.search(r"── SYN seq=0 mss=1460 ─+▶  SYN_RCVD +rx SYN$", done.out, re.M)
+    assert len(re.findall(r"◀─+ SYN\+ACK seq=0 ack=1", done.out)) == 2
+    assert re.search(r"^path +LISTEN > SYN_RCVD$", done.out, re.M)
+    assert re.search(r"^verdict +✓ PASS$", done.out, re.M)
+    assert (desk.logs / f"{HELD}.wire.pcap").exists()
+    assert max(map(len, done.out.splitlines())) <= 100
+
+
+def test_run_scenario_shows_the_connections_beside_it(desk: Desk) -> None:
+    done = desk.run("run-scenario", "accept-queue-full", "--log-dir", desk.logs)
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"^beside it +LISTEN > SYN_RCVD > ESTABLISHED$", done.out, re.M)
+
+
+def test_bisect_good(desk: Desk) -> None:
+    done = desk.run("run-scenario", HELD, "--bisect", "--log-dir", desk.logs)
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("options", [("--bisect",), ()])
+def test_bad(desk: Desk, options: tuple[str, ...]) -> None:
+    arguments = ("run-scenario", HELD, "--log-dir", desk.logs, *options)
+    done = desk.start_other(sys.executable, "-c", _WRONG, *arguments).finish()
+    assert (done.code, done.err) == (1, "")
+    assert "✗ FAIL" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [
+        (("syn-rcvd-hold",), {}),
+        ((HELD, "--firmware", "/nonexistent"), {}),
+        ((HELD, "--log-dir", "/dev/null/here"), {}),
+        ((HELD,), {"PATH": "/nonexistent"}),
+    ],
+)
+def test_bisect_cannot_tell(desk: Desk, arguments: tuple[str, ...], env: dict[str, str]) -> None:
+    """git takes every other code up to 127 for a bad tree."""
+    done = desk.run("run-scenario", "--bisect", *arguments, **env)
+    assert done.code == 125
+    assert one_message(done)
+
+
+def test_a_board_that_it_is_not_for(desk: Desk) -> None:
+    done = desk.run("run-scenario", HELD, "--board", "pico-w")
+    assert (done.code, done.out) == (2, "")
+    assert "qemu-mps2-an385" in one_message(done)
+
+
+def test_the_tour_has_all_states_in_both_roles(desk: Desk, wire: str) -> None:
+    done = desk.run("tour", "--wire", wire, "--log-dir", desk.logs)
+    assert (done.code, done.err) == (0, "")
+    rows = re.findall(r"^([A-Z_12]+) +(server|client) +(✓|-) (.*)$", done.out, re.M)
+    assert [row[:2] for row in rows] == [(s, r) for s in STATES for r in ("server", "client")]
+    assert {row[:2] for row in rows if row[2] == "-"} == ABSENT
+    assert all("lwIP can't" in row[3] for row in rows if row[2] == "-")
+    assert "19 of 22 reached, 3 that lwIP does not have" in done.out
+    seconds = re.search(r"scenarios and ([\d.]+) s$", done.out, re.M)
+    assert seconds is not None
+    assert float(seconds[1]) <= TOUR_LIMIT_S

@@ -1,0 +1,1 @@
+"""The oracle: watchpoints prove that the tracer misses nothing (DESIGN D1)."""
