@@ -308,6 +308,16 @@ def test_a_failing_callback_is_kept_and_does_not_stop_the_wire(
     assert "broken watcher" in caplog.text
 
 
+def test_a_watcher_that_was_stopped_sees_no_more(rig: Rig) -> None:
+    seen: list[bytes] = []
+    stop = rig.switch.on_frame(lambda _at_s, _origin, data: seen.append(data))
+    for text in ("one", "two"):
+        rig.board_sends(frame(PEER_MAC, BOARD_MAC, text))
+        assert rig.peer.got.get(timeout=TIMEOUT_S).endswith(text.encode())
+        stop()
+    assert [data[-3:] for data in seen] == [b"one"]
+
+
 def test_a_tap_that_goes_away_does_not_spin(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     rig.kernel.shutdown(socket.SHUT_RDWR)
     rig.board_sends(frame(BROADCAST, BOARD_MAC, "still"))

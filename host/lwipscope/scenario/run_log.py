@@ -47,10 +47,10 @@ class RunLog:
         stops: list[Callable[[], None]] = [
             board.trace.on_event(self._event),
             board.trace.on_console(self._console),
+            board.switch.on_frame(self._frame),
         ]
         for stop in stops:
             self._stack.callback(stop)
-        board.switch.on_frame(self._frame)
 
     def __enter__(self) -> Self:
         return self

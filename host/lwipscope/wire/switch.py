@@ -98,14 +98,22 @@ class Switch:
 
         return self._loop.call(enter)
 
-    def on_frame(self, watcher: FrameWatcher) -> None:
+    def on_frame(self, watcher: FrameWatcher) -> Callable[[], None]:
         """Call `watcher(at_s, origin, data)` for every frame, in order, on the switch's thread,
-        before it is delivered; origin is `board`, `tap` or a peer's name."""
+        before it is delivered; origin is `board`, `tap` or a peer's name. Returns how to stop."""
 
         def add() -> None:
             self._watchers = (*self._watchers, watcher)
 
+        def remove() -> None:
+            self._watchers = tuple(each for each in self._watchers if each != watcher)
+
+        def stop() -> None:
+            if not self._loop.closed:
+                self._loop.call(remove)
+
         self._loop.call(add)
+        return stop
 
     def set_rules(self, rules: Rules | None) -> None:
         """Trouble for segments between the board and anybody else from now on; None ends it. What
