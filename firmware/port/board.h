@@ -44,9 +44,15 @@ typedef struct {
 void console_init(void);
 bool console_input_pending(void);
 bool console_try_write(char c);            // false: the UART does not take it now
+bool console_taken(void);                  // the line has taken every byte
 const char *console_command(void);         // the complete command line that has come in, or NULL
 void console_command_done(void);           // the next one may come
 void console_uart_isr(void);
+
+// --- timer.c ---
+void timer_poll(void);
+uint32_t timer_sleep_ms(uint32_t limit_ms);
+void timer_forget_all(void);
 
 // --- lan9118.c ---
 struct netif;

@@ -69,7 +69,7 @@ static void take_byte(uint8_t c) {
         }
         candidate_give_back();
     }
-    if (c == RS) {
+    if (LWIPSCOPE_TRACER && c == RS) {
         candidate_open = true;
         candidate_length = 0;
     } else if ((int)c == mp_interrupt_char) {
@@ -147,8 +147,12 @@ uintptr_t __wrap_mp_hal_stdio_poll(uintptr_t poll_flags) {
     return ready;
 }
 
+bool console_taken(void) {
+    return !(UART_STATE & STATE_TX_FULL);
+}
+
 bool console_try_write(char c) {
-    if (UART_STATE & STATE_TX_FULL) {
+    if (!console_taken()) {
         return false;
     }
     UART_DATA = (uint8_t)c;
@@ -164,11 +168,11 @@ static void wait_for_uart(void) {
 }
 
 mp_uint_t __wrap_mp_hal_stdout_tx_strn(const char *text, size_t length) {
-    while (!tcptrace_finish_line()) {
+    while (!tcptrace_before_text()) {
         wait_for_uart();
     }
     for (size_t i = 0; i < length; i++) {
-        while (!console_try_write(text[i] == RS ? '?' : text[i])) {
+        while (!console_try_write(LWIPSCOPE_TRACER && text[i] == RS ? '?' : text[i])) {
             wait_for_uart();
         }
     }

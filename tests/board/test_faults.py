@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from board.helpers import WAIT_S, Peer, run, start, symbol, wait_output, wait_state
+from board.helpers import WAIT_S, Peer, run, start, symbol, unread_line, wait_output, wait_state
 from lwipscope.board.emulated import EmulatedBoard
 from lwipscope.errors import BoardFault, BoardLost, BoardReset, DeadlineExceeded
 from lwipscope.firmware.firmware import Firmware
@@ -97,6 +97,30 @@ def test_a_failed_assertion_is_told_with_its_place_and_ends_qemu_with_99(
         board.repl.wait(WAIT_S)
     assert "a failed lwIP assertion" in (board.trace.integrity.board_lost or "")
     assert_no_pass(board)
+
+
+def test_last_words_wait_for_a_late_reader(board: EmulatedBoard) -> None:
+    """QEMU has ended long before they are read."""
+    with unread_line(board):
+        start(
+            board,
+            """
+            import machine, socket, time
+            time.sleep_ms(50)
+            socket.socket()
+            time.sleep_ms(50)
+            for i in range(100):
+                print(i, "last words")
+            machine.mem32[0xFFFFFFF0]
+            """,
+        )
+        assert not board.alive(WAIT_S)
+    with pytest.raises(BoardFault, match="stopped with a fault"):
+        board.trace.wait_for(never, WAIT_S, "a fault")
+    with pytest.raises(BoardLost):
+        board.repl.wait(WAIT_S)
+    assert board.repl.output == b"".join(b"%d last words\r\n" % i for i in range(100))
+    assert not board.trace.integrity.gaps
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

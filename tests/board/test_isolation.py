@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from board.helpers import run
-from lwipscope.board import emulated
+from lwipscope.board import qemu
 from lwipscope.board.emulated import EmulatedBoard
 from lwipscope.errors import LwipscopeError
 
@@ -73,7 +73,7 @@ def test_the_escape_works_where_qemu_is_not_sealed(
 ) -> None:
     """Or the test above would prove nothing."""
     plain = ("-semihosting-config", "enable=on,target=native")
-    monkeypatch.setattr(emulated, "_sealed", lambda: plain)
+    monkeypatch.setattr(qemu, "sealed", lambda: plain)
     new_board().repl.run(SEMIHOSTING + escapes(folder)[name])
     assert touched(folder) == {name}
 
@@ -87,7 +87,7 @@ def test_the_sandbox_alone_stops_a_command(
         "-sandbox",
         "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
     )
-    monkeypatch.setattr(emulated, "_sealed", lambda: (*plain, *sandbox))
+    monkeypatch.setattr(qemu, "sealed", lambda: (*plain, *sandbox))
     board = new_board()
     with pytest.raises(LwipscopeError):
         board.repl.run(SEMIHOSTING + escapes(folder)["system"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -147,6 +148,31 @@ def test_frames_of_a_program_run_by_mpremote_are_a_whole_trace(
     assert kinds.count("born") == 2
     assert kinds.count("died") == 2
     assert_alive(board, device)
+
+
+@pytest.mark.evidence_spoiled("the board stops")
+def test_the_last_words_reach_the_program_at_the_line(new_board: NewBoard) -> None:
+    """A slow reader: it looks only when QEMU has ended."""
+    board = new_board()
+    board.port.stream("off")
+    fd = os.open(board.release_line(), os.O_RDWR | os.O_NOCTTY)
+    try:
+        os.write(fd, b"import machine; print('x' * 3000); machine.mem32[0xFFFFFFF0]\r")
+        assert not board.alive(WAIT_S)
+        said = b""
+        while select.select([fd], [], [], WAIT_S)[0] and (data := _read(fd)):
+            said += data
+    finally:
+        os.close(fd)
+    assert b"x" * 3000 in said
+    assert [i.kind for i in FrameSplitter().feed(said) if isinstance(i, Frame)][-1] == "fault"
+
+
+def _read(fd: int) -> bytes:
+    try:
+        return os.read(fd, 4096)
+    except OSError:
+        return b""  # hung up
 
 
 def assert_alive(board: EmulatedBoard, device: str) -> None:

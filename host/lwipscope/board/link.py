@@ -12,14 +12,15 @@ from collections.abc import Callable
 
 import serial
 
+from lwipscope.board.line import READ_TIMEOUT_S, WRITE_TIMEOUT_S, Line
 from lwipscope.errors import BoardLost, NoBoard
 from lwipscope.trace.frame import Console, FrameSplitter
 from lwipscope.trace.trace import Trace
+from lwipscope.trace.watchers import Watchers
 
-WRITE_TIMEOUT_S = 5.0
-_READ_TIMEOUT_S = 0.5
-# QEMU writes each byte to the terminal by itself, and is held up whenever that wakes a reader. So
-# while a board streams faster than this, it is read in gulps (15 % more connections per second).
+# QEMU writes each byte to the line by itself, and is held up whenever that wakes a reader. So
+# while a board streams faster than this, it is read in gulps (20 % more connections per second,
+# twice as many where all is told).
 _STREAMS_BYTES_PER_S = 100_000
 _STREAMS_AFTER_BYTES = 4096
 _GULP_S = 0.004
@@ -88,34 +89,15 @@ class ConsolePort:
         return len(data)
 
 
-class Link:
-    """An open serial line. `url` is a device or any URL that pyserial knows."""
+class SerialLine:
+    """A device, or any URL that pyserial knows. What pyserial raises is an OSError."""
 
-    def __init__(
-        self,
-        url: str,
-        baud: int,
-        *,
-        trace: Trace | None = None,
-        why_lost: Callable[[str], str] = str,
-    ) -> None:
-        """`why_lost` may turn "the line closed" into something that says more.
-
-        Without a `trace` the board is taken to be at the start of a life.
-        """
-        self.url = url
-        self.trace = trace or Trace()
-        self.console = ConsolePort(self)
-        self._why_lost = why_lost
-        self._splitter = FrameSplitter()
-        self._write_lock = threading.Lock()
-        self._closing = False
-        self._reader: threading.Thread | None = None
+    def __init__(self, url: str, baud: int) -> None:
         try:
             self._port = serial.serial_for_url(
                 url,
                 baudrate=baud,
-                timeout=_READ_TIMEOUT_S,
+                timeout=READ_TIMEOUT_S,
                 write_timeout=WRITE_TIMEOUT_S,
                 exclusive=True,
             )
@@ -124,17 +106,76 @@ class Link:
                 f"the serial port {url} can't be opened: {error}. Is another program using it "
                 "(mpremote, a terminal), and may you open it (group dialout)?"
             ) from error
+
+    def read(self) -> bytes:
+        try:
+            data: bytes = self._port.read(1)
+            waiting = self._port.in_waiting
+            return data + self._port.read(waiting) if waiting else data
+        except TypeError as error:
+            raise OSError("the port was closed") from error  # pyserial's way of saying so
+
+    def cancel_read(self) -> None:
+        if hasattr(self._port, "cancel_read"):
+            self._port.cancel_read()
+
+    def write(self, data: bytes) -> None:
+        self._port.write(data)
+
+    def forget(self) -> None:
+        self._port.reset_input_buffer()
+        self._port.reset_output_buffer()
+
+    def close(self) -> None:
+        self._port.close()
+
+
+class Link:
+    """A serial line with its reader. `url` is a device or any URL that pyserial knows."""
+
+    def __init__(
+        self,
+        url: str,
+        baud: int,
+        *,
+        line: Line | None = None,
+        trace: Trace | None = None,
+        why_lost: Callable[[str], str] = str,
+    ) -> None:
+        """`why_lost` may turn "the line closed" into something that says more.
+
+        An open `line` is used instead of opening `url`, which then is its name only, and stays
+        open. Without a `trace` the board is taken to be at the start of a life.
+        """
+        self.url = url
+        self.trace = trace or Trace()
+        self.console = ConsolePort(self)
+        self._why_lost = why_lost
+        self._splitter = FrameSplitter()
+        self._byte_watchers: Watchers[bytes] = Watchers()
+        self._write_lock = threading.Lock()
+        self._closing = self._closed = False
+        self._reader: threading.Thread | None = None
+        self._owns_line = line is None
+        self._line: Line = SerialLine(url, baud) if line is None else line
         self._start_reader()
 
     def write(self, data: bytes) -> None:
         """All of `data`, or BoardLost."""
         try:
             with self._write_lock:
-                self._port.write(data)
-        except (OSError, serial.SerialException) as error:
+                if self._closed:
+                    raise OSError("it is closed, or given to others")
+                self._line.write(data)
+        except OSError as error:
             reason = self._why_lost(f"writing to {self.url} failed: {error}")
             self.trace.board_lost(reason)
             raise BoardLost(f"the board is lost: {reason}") from error
+
+    def on_bytes(self, callback: Callable[[bytes, float], None]) -> Callable[[], None]:
+        """Call back with whatever is read from now on, in this life and the next ones, before it is
+        taken apart, and its host time. Returns how to stop that."""
+        return self._byte_watchers.add(callback)
 
     def new_life(self, restart: Callable[[], None]) -> None:
         """Throw away what belongs to the board's old life, call `restart`, begin a new trace.
@@ -142,8 +183,7 @@ class Link:
         The caller has stopped the board, so nothing is on its way.
         """
         self._stop_reader()
-        self._port.reset_input_buffer()
-        self._port.reset_output_buffer()
+        self._line.forget()
         self.console.clear()
         self._splitter = FrameSplitter()
         self.trace = Trace()
@@ -151,10 +191,12 @@ class Link:
         restart()
 
     def close(self) -> None:
-        """Stop reading and close the port. Idempotent."""
+        """Stop reading, and close the line unless it was given. Idempotent."""
         self._stop_reader()
         self.console.hang_up()
-        self._port.close()
+        self._closed = True
+        if self._owns_line:
+            self._line.close()
 
     def _start_reader(self) -> None:
         self._closing = False
@@ -164,22 +206,17 @@ class Link:
     def _stop_reader(self) -> None:
         self._closing = True
         if self._reader is not None:
-            if hasattr(self._port, "cancel_read"):
-                self._port.cancel_read()
+            self._line.cancel_read()
             self._reader.join()
             self._reader = None
 
     def _read_all(self) -> None:
-        port, splitter, trace = self._port, self._splitter, self.trace
+        line, splitter, trace = self._line, self._splitter, self.trace
         flow = _Flow()
         while not self._closing:
             try:
-                data = port.read(1)
-                waiting = port.in_waiting
-                if waiting:
-                    data += port.read(waiting)
-            except (OSError, serial.SerialException, TypeError) as error:
-                # TypeError: pyserial's way of saying that the port was closed under it.
+                data = line.read()
+            except OSError as error:
                 if not self._closing:
                     trace.board_lost(self._why_lost(f"the serial line closed ({error})"))
                     self.console.hang_up()
@@ -187,6 +224,7 @@ class Link:
             if not data:
                 continue
             at_s = time.monotonic()
+            self._byte_watchers.tell(data, at_s)
             for item in splitter.feed(data):
                 trace.feed(item, at_s)
                 if isinstance(item, Console):
