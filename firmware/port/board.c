@@ -34,7 +34,7 @@
 #define IDLE_MAX_MS (500)
 #define EXIT_FAULT (98)
 #define EXIT_ASSERT (99)
-#define EXIT_DELAY_US (200000)
+#define EXIT_PATIENCE_US (200000)
 
 unsigned int board_vm_countdown = MICROPY_VM_HOOK_COUNT;
 static bool started;
@@ -99,10 +99,13 @@ int atoi(const char *text) {
 
 void board_exit(int status) {
     static uint32_t block[2];
-    // The terminal goes with QEMU, and with it what its reader has not read yet: give it time for the
-    // last words. Bounded also where the timer does not run yet.
-    uint64_t end_us = clock_real_us() + EXIT_DELAY_US;
+    // What the line has taken outlives QEMU; only the last byte may still wait for that. Bounded:
+    // perhaps nobody reads. Also where the timer does not run yet.
+    uint64_t end_us = clock_real_us() + EXIT_PATIENCE_US;
     for (uint32_t patience = 50000000; patience > 0 && clock_real_us() < end_us; patience--) {
+        if (console_taken()) {
+            break;
+        }
     }
     block[0] = 0x20026; // ADP_Stopped_ApplicationExit
     block[1] = (uint32_t)status;
@@ -237,6 +240,7 @@ void board_init(void) {
 
 void board_soft_reset(void) {
     tcptrace_forget_agent();
+    timer_forget_all();
 }
 
 // --- the turn of the wheel ---
@@ -256,6 +260,7 @@ void board_poll_stack(void) {
 void board_poll(void) {
     board_poll_stack();
     if (!stack_busy) {
+        timer_poll();
         tcptrace_service();
     }
 }
@@ -273,6 +278,7 @@ void board_idle(uint32_t timeout_ms) {
         uint32_t timer_ms = sys_timeouts_sleeptime();
         sleep_ms = timer_ms < sleep_ms ? timer_ms : sleep_ms;
     }
+    sleep_ms = timer_sleep_ms(sleep_ms);
     if (sleep_ms == 0) {
         return;
     }
@@ -291,6 +297,7 @@ void board_idle(uint32_t timeout_ms) {
 
 // --- MicroPython defects (see firmware/README.md) ---
 
+#if LWIPSCOPE_WORKAROUNDS
 // modlwip's close() of a listener calls tcp_err() and tcp_recv() on a struct tcp_pcb_listen, which has
 // no such fields: a failed assertion, or two words written behind the object.
 void __real_tcp_err(struct tcp_pcb *pcb, tcp_err_fn err);
@@ -306,3 +313,4 @@ void __wrap_tcp_recv(struct tcp_pcb *pcb, tcp_recv_fn recv) {
         __real_tcp_recv(pcb, recv);
     }
 }
+#endif

@@ -1,6 +1,6 @@
 // Board time (DESIGN D7). One clock for all: lwIP's timers, ticks_ms(), sleep(), settimeout(), asyncio
 // and the stamps of the trace. It is the emulated 25 MHz timer plus an offset; in manual mode the
-// offset alone, so that time moves only when the host says so.
+// offset alone, so that time moves only when the host says so. All in microseconds but where named.
 //
 // Source: Arm AN385 (CMSDK timer at 0x40000000, system clock 25 MHz; QEMU hw/timer/cmsdk-apb-timer.c).
 

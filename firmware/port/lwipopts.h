@@ -23,7 +23,9 @@
 #define LWIP_NO_UNISTD_H 1
 #define MEMP_MEM_MALLOC 0
 
+#if LWIPSCOPE_TRACER
 #define LWIP_HOOK_FILENAME "tcptrace_hooks.h"
+#endif
 
 #include "extmod/lwip-include/lwipopts_common.h"
 

@@ -17,6 +17,11 @@
 #undef MICROPY_PY_MACHINE_INCLUDEFILE
 #define MICROPY_PY_MACHINE_INCLUDEFILE "modmachine_board.h"
 
+// machine.Timer (timer.c).
+#define MICROPY_PY_MACHINE_TIMER (1)
+#define MICROPY_PY_MACHINE_EXTRA_GLOBALS \
+    { MP_ROM_QSTR(MP_QSTR_Timer), MP_ROM_PTR(&machine_timer_type) },
+
 #define MICROPY_KBD_EXCEPTION (1)
 #define MICROPY_ENABLE_SCHEDULER (1)
 #define MICROPY_ENABLE_FINALISER (1)

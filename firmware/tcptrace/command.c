@@ -69,7 +69,14 @@ static void write_hello(line_t *line) {
     line_number(line, ".", board_boot_count());
     line_text(line, " board=");
     line_text(line, board_name());
-    line_text(line, " mp=" MICROPY_VERSION_STRING " lwip=" LWIP_VERSION_STRING);
+    // The versions of sources that are not the pinned ones carry a mark: no host takes them for verified.
+    #if LWIPSCOPE_UNPINNED
+    line_text(line, " mp=" MICROPY_VERSION_STRING "+unpinned lwip=" LWIP_VERSION_STRING "+unpinned");
+    line_text(line, " sources=unpinned");
+    #else
+    line_text(line, " mp=" MICROPY_VERSION_STRING " lwip=" LWIP_VERSION_STRING " sources=pinned");
+    #endif
+    line_number(line, " workarounds=", LWIPSCOPE_WORKAROUNDS);
     line_text(line, " profile=" LWIPSCOPE_PROFILE_NAME " build=" MICROPY_GIT_HASH);
     line_number(line, " pcb=", MEMP_NUM_TCP_PCB);
     line_number(line, " lpcb=", MEMP_NUM_TCP_PCB_LISTEN);
@@ -302,9 +309,14 @@ void command_serve(void) {
     if (!take_number(&rest, &id)) {
         return;
     }
+    // What reached the board before the command is processed before it: a host that has put a frame on
+    // the wire may rely on that.
+    board_poll_stack();
+    // Elsewhere an answer overtakes what waits to be sent; with the manual clock each has its place.
+    bool in_order = clock_is_manual() && stream_mode() != STREAM_OFF;
     stream_host_seen();
     answer_id = id;
-    answer_after = ring_tail();
+    answer_after = in_order ? ring_head() : ring_tail();
     answer_is_sync = false;
     obey(rest);
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LINE_MAX (250)
+#define LINE_MAX (320)
 
 typedef struct {
     char text[LINE_MAX + 6];

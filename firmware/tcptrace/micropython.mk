@@ -1,3 +1,4 @@
+ifneq ($(LWIPSCOPE_TRACER),0)
 TCPTRACE_DIR := $(USERMOD_DIR)
 SRC_USERMOD_C += $(TCPTRACE_DIR)/modtcptrace.c
 SRC_USERMOD_LIB_C += \
@@ -8,3 +9,4 @@ SRC_USERMOD_LIB_C += \
 	$(TCPTRACE_DIR)/pcbs.c \
 	$(TCPTRACE_DIR)/ring.c \
 	$(TCPTRACE_DIR)/stream.c
+endif

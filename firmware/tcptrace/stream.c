@@ -24,6 +24,7 @@ static stream_mode_t mode = STREAM_OFF;
 static bool host_seen;
 static uint64_t last_beat_us;
 static bool in_service;
+static bool program_ran; // its records may still wait although it has ended
 
 const char *stream_state_name(uint8_t state) {
     return tcp_debug_state_str((enum tcp_state)state);
@@ -219,9 +220,10 @@ static bool program_runs(void) {
     return mp_interrupt_char != -1;
 }
 
+// It follows real time, so there is none while time is the host's: a run would not be the same twice.
 static bool next_beat(void) {
     uint64_t now_us = clock_real_us();
-    if (now_us - last_beat_us < BEAT_US) {
+    if (clock_is_manual() || now_us - last_beat_us < BEAT_US) {
         return false;
     }
     last_beat_us = now_us;
@@ -263,6 +265,20 @@ bool tcptrace_finish_line(void) {
     return true;
 }
 
+// Console text comes now. With the manual clock its place among the frames must not depend on how far
+// the draining is, so what was recorded before it goes first, also at a program's end.
+bool tcptrace_before_text(void) {
+    bool runs = program_runs();
+    bool in_order = clock_is_manual() && mode != STREAM_OFF && (runs || program_ran);
+    do {
+        if (!tcptrace_finish_line()) {
+            return false;
+        }
+    } while (in_order && next_record(ring_head()));
+    program_ran = runs;
+    return true;
+}
+
 bool tcptrace_has_work(void) {
     if (line_sent < line.length) {
         return false; // the UART is full: its reader must move first
@@ -275,6 +291,7 @@ void tcptrace_service(void) {
         return;
     }
     in_service = true;
+    program_ran |= program_runs();
     command_serve();
     for (int i = 0; i < LINES_PER_TURN && tcptrace_finish_line() && next_line(); i++) {
     }

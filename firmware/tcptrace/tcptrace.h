@@ -22,10 +22,13 @@ void tcptrace_in_pcb(const void *pcb);
 
 #define TCPTRACE_FILE (__builtin_strrchr(__FILE__, '/') + 1) // folded by the compiler
 
+// The value is evaluated once, whatever its expression does. Objects that are no living pcb are passed
+// over, whatever their `state` is: in sources of unknown content others may be told of, too.
 #define TCPTRACE_SET_STATE(pcb, to, line) \
     do { \
-        tcptrace_state((pcb), (uint8_t)(to), TCPTRACE_FILE, (line)); \
-        (pcb)->state = (to); \
+        __typeof__((pcb)->state) tcptrace_to = (to); \
+        tcptrace_state((pcb), (uint8_t)(uintptr_t)tcptrace_to, TCPTRACE_FILE, (line)); \
+        (pcb)->state = tcptrace_to; \
     } while (0)
 
 // --- for the socket layer (hooks.c, tcptrace_calls.h) ---
@@ -40,6 +43,7 @@ void tcptrace_would_block(uint32_t conn);
 
 void tcptrace_service(void);     // from the event and VM hooks: commands, then some lines
 bool tcptrace_finish_line(void); // completes a line that the UART cut short; false: not yet
+bool tcptrace_before_text(void); // the same before console text, and what must come before it
 bool tcptrace_has_work(void);    // something that could be sent now
 void tcptrace_flush(void);       // before a reset: what was recorded until now, if anybody listens
 void tcptrace_last_words(const char *fields);

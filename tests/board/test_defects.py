@@ -7,10 +7,21 @@ table and in the scenarios that count on it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
 
 from board.helpers import WAIT_S, Peer, run, start, the_one, told, wait_output, wait_state
+from lwipscope import toolchain
 from lwipscope.board.emulated import EmulatedBoard
+from lwipscope.firmware import build
+from lwipscope.scenario.defects import SCENARIOS
+from lwipscope.scenario.play import play
+from lwipscope.scenario.scenario import Scenario
 from lwipscope.tcp.state import State
+from lwipscope.trace.event import Fault
+from lwipscope.trace.verdict import Verdict
+from lwipscope.wire.keeper import Keeper
 
 PORT = 6666
 Dial = Callable[[int], Peer]
@@ -92,3 +103,39 @@ def test_fin_after_accept_is_told(board: EmulatedBoard, dial: Dial) -> None:
     wait_output(board, b"accepted")
     peer.close()
     assert board.repl.wait(WAIT_S).output.endswith(b"b''\r\n")
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.skipif(
+    bool(toolchain.missing(toolchain.BUILD_TOOLS)), reason="no cross compiler on this machine"
+)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
+def test_a_defect_that_was_left_in_shows(
+    scenario: Scenario, new_board: Callable[..., EmulatedBoard], wire_keeper: Keeper
+) -> None:
+    board = new_board(image=build.build("roomy", workarounds=False))
+    assert board.trace.events[0].fields["workarounds"] == "0"  # type: ignore[attr-defined]
+    played = play(scenario, board, wire_keeper)
+    assert played.failure == ""
+    assert played.verdict is Verdict.PASS, played.check.text
+    assert isinstance(played.events[-1], Fault)
+    assert not board.alive(WAIT_S)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
+def test_a_defect_that_is_worked_around_does_not_show(
+    scenario: Scenario, board: EmulatedBoard, wire_keeper: Keeper
+) -> None:
+    """So the scenario can fail; the board lives on."""
+    played = play(scenario, board, wire_keeper)
+    assert "the defect is gone" in played.failure
+    assert played.verdict is Verdict.FAIL
+    assert board.alive()
+
+
+def test_other_last_words_are_not_those_expected(board: EmulatedBoard, wire_keeper: Keeper) -> None:
+    """A board that still runs has none, and its scenario does not pass."""
+    scenario = replace(SCENARIOS[0], play=lambda stage: stage.board_stopped("text=x"))
+    played = play(scenario, board, wire_keeper)
+    assert "expected the board to stop with the words text=x" in played.failure
+    assert played.verdict is Verdict.FAIL

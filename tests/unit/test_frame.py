@@ -126,14 +126,14 @@ def test_what_is_no_frame_says_why(line: bytes, reason: str) -> None:
 
 
 def test_the_longest_frame_passes_and_a_longer_one_is_cut() -> None:
-    longest = encode_frame(1, 2, "x", ["y" * (250 - len(encode_frame(1, 2, "x", [""])))])
-    assert len(longest) == 250
+    longest = encode_frame(1, 2, "x", ["y" * (320 - len(encode_frame(1, 2, "x", [""])))])
+    assert len(longest) == 320
     (frame,) = split(longest)
     assert isinstance(frame, Frame)
     longer = sealed(longest[1:-11] + b"y")
     bad, rest = split(longer)
-    assert bad == BadFrame(longer[:250], "longer than 250 bytes")
-    assert rest == Console(longer[250:])
+    assert bad == BadFrame(longer[:320], "longer than 320 bytes")
+    assert rest == Console(longer[320:])
 
 
 def test_memory_is_bounded() -> None:
@@ -145,7 +145,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_encode_frame_refuses_what_the_protocol_cannot_carry() -> None:
-    for fields in (["a\nb"], ["é"], ["\x1e"], ["x" * 250]):
+    for fields in (["a\nb"], ["é"], ["\x1e"], ["x" * 320]):
         with pytest.raises(UsageError):
             encode_frame(0, 0, "x", fields)
 

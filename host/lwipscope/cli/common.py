@@ -48,6 +48,12 @@ def add_board_options(parser: argparse.ArgumentParser) -> None:
         help="firmware to run: a pack, or an ELF file with its provenance.json",
     )
     group.add_argument(
+        "--no-workarounds",
+        dest="workarounds",
+        action="store_false",
+        help="run firmware that has MicroPython's defects left in; it is built if need be",
+    )
+    group.add_argument(
         "--wire",
         choices=list(NETWORK),
         default="auto",
@@ -103,7 +109,13 @@ def firmware_of(options: argparse.Namespace, board_file: BoardFile) -> Firmware:
         )
     progress = ProgressLine()
     try:
-        return choose(profile, file=options.firmware, progress=progress)
+        return choose(
+            profile,
+            file=options.firmware,
+            # Commands with a firmware of their own choice have no such option.
+            workarounds=getattr(options, "workarounds", True),
+            progress=progress,
+        )
     finally:
         progress.done()
 
@@ -139,6 +151,7 @@ def describe(bench_: Bench, whose_tcp: str) -> str:
         f"{fields.get('lwip')}, profile {fields.get('profile')}: {fields.get('pcb')} pcbs, MSS "
         f"{fields.get('mss')}"
     )
+    about += "".join(f"\n         {remark}" for remark in bench_.firmware.remarks())
     notes = "".join(f"\n         {note}" for note in bench_.keeper.notes)
     return f"board:   {about}\nnetwork: {whose_tcp}{notes}"
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lwipscope.cli.common import ProgressLine
+from lwipscope.errors import UsageError
 from lwipscope.firmware import build, pack, selection
 from lwipscope.firmware.firmware import PROFILES, Firmware
 
@@ -24,6 +25,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="build it; a second build with the same inputs is free",
         description="Builds one profile, in the cache: nothing is written into the checkout. The "
         "same inputs give the same bytes on every machine.",
+        epilog="People who change lwIP or MicroPython build their own tree with --unpinned and "
+        "run the result with --firmware FILE of run, run-scenario and others: a path is judged "
+        "as ever, but nothing is held to be verified about that stack.",
     )
     building.add_argument("--profile", choices=PROFILES, default="roomy", help="lwIP's sizes")
     building.add_argument(
@@ -31,6 +35,25 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         type=Path,
         metavar="DIR",
         help="take MicroPython and lwIP from here instead of from Debian's mirror (verified)",
+    )
+    building.add_argument(
+        "--unpinned",
+        action="store_true",
+        help="take what is in --sources DIR as it is: an lwIP tree, a MicroPython tree, or a "
+        "folder with both, of any content",
+    )
+    building.add_argument(
+        "--no-workarounds",
+        dest="workarounds",
+        action="store_false",
+        help="leave MicroPython's defects in",
+    )
+    building.add_argument(
+        "--without-tracer",
+        dest="tracer",
+        action="store_false",
+        help="as firmware that others publish: its states are seen by the memory probe only; "
+        "never run unless it is named",
     )
     building.add_argument("-o", "--out", type=Path, metavar="DIR", help="also copy the result here")
     building.add_argument("-j", "--jobs", type=int, metavar="N", help="compile N files at once")
@@ -56,11 +79,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run_build(options: argparse.Namespace) -> int:
     """Build one profile."""
+    if options.unpinned and options.sources is None:
+        raise UsageError("--unpinned needs a folder with the sources: --sources DIR")
     progress = ProgressLine()
     try:
         firmware = build.build(
             options.profile,
             sources=options.sources,
+            as_it_is=options.unpinned,
+            workarounds=options.workarounds,
+            tracer=options.tracer,
             out=options.out,
             jobs=options.jobs,
             progress=progress,
@@ -95,3 +123,5 @@ def _tell(firmware: Firmware) -> None:
     print(f"ELF:        {firmware.elf}")
     print(f"provenance: {firmware.elf.with_name('provenance.json')}")
     print(f"build id:   {firmware.build_id}")
+    for remark in firmware.remarks():
+        print(f"remark:     {remark}")

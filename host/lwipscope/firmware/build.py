@@ -2,9 +2,10 @@
 
 Called by `lwipscope setup` and selection.py. MicroPython's own ports/qemu/Makefile does the work,
 with the board folder outside of its tree (py/mkrules.mk, extmod/extmod.mk); nothing is written
-into a source tree. In the cache: `firmware/PROFILE-KEY/` is a finished image, `work/PROFILE/` is
-where make works, on a copy of firmware/, so that an edited C file costs a second and an edit during
-a build does no harm. The same inputs give the same bytes in every folder.
+into a source tree. In the cache: `firmware/KIND-KEY/` is a finished image, `work/KIND/` is where
+make works, on a copy of firmware/, so that an edited C file costs a second and an edit during a
+build does no harm. KIND is the profile, or says first what is unusual. The same inputs give the
+same bytes in every folder.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from lwipscope import paths, toolchain
 from lwipscope.errors import BuildError
-from lwipscope.firmware import images, options, pins, provenance
+from lwipscope.firmware import images, options, pins, provenance, stores, unpinned
 from lwipscope.firmware import sources as upstream
 from lwipscope.firmware.firmware import ELF_NAME, PROFILES, Firmware, Profile
 from lwipscope.firmware.generate import generate, write_if_changed
@@ -27,6 +28,7 @@ from lwipscope.firmware.lock import exclusive
 from lwipscope.firmware.make import Make
 from lwipscope.firmware.progress import Progress, quiet
 from lwipscope.firmware.sources import Sources
+from lwipscope.firmware.unpinned import Tree
 
 # The parts of firmware/ that get into the image.
 _PARTS = ("port", "tcptrace", "agent")
@@ -38,26 +40,40 @@ def build(
     profile: Profile,
     *,
     sources: Path | None = None,
+    as_it_is: bool = False,
+    workarounds: bool = True,
+    tracer: bool = True,
     out: Path | None = None,
     jobs: int | None = None,
     progress: Progress = quiet,
 ) -> Firmware:
     """The firmware of `profile`; a finished one with the same inputs is used again at once.
 
-    `sources`: a folder with the upstream sources (see sources.py); `out`: a folder that gets a
+    `sources`: a folder with the upstream sources (see sources.py), or, if they are to be taken
+    `as_it_is`, with trees of any content (see unpinned.py); `workarounds`: False leaves
+    MicroPython's defects in; `tracer`: False leaves the tracer out; `out`: a folder that gets a
     copy of the ELF file and its provenance; `jobs`: how many compilers at once.
     """
     if profile not in PROFILES:
         raise BuildError(f"unknown profile {profile!r}; there are {', '.join(PROFILES)}")
-    trees = upstream.get(sources, progress=progress) if sources else None
-    toolchain.require(toolchain.BUILD_TOOLS)
-    inputs = _inputs(profile)
+    given: Sources | None = None
+    if as_it_is:
+        if sources is None:
+            raise BuildError("unpinned sources need a name: --unpinned --sources DIR")
+        toolchain.require(toolchain.BUILD_TOOLS)
+        given = upstream.get(progress=progress)
+        inputs = _inputs(profile, workarounds, _found(sources, given), tracer)
+    else:
+        if sources is not None:
+            given = upstream.get(sources, progress=progress)
+        toolchain.require(toolchain.BUILD_TOOLS)
+        inputs = _inputs(profile, workarounds, tracer=tracer)
     firmware = images.find(_name(inputs))
     if firmware is None:
-        with exclusive(_work_top(profile), progress=progress):
+        with exclusive(_work_top(inputs), progress=progress):
             # Another process may have built it while we waited.
             firmware = images.find(_name(inputs)) or _make(
-                inputs, trees or upstream.get(progress=progress), jobs, progress
+                inputs, given or upstream.get(progress=progress), jobs, progress
             )
     return images.copy(firmware, out) if out else firmware
 
@@ -70,20 +86,36 @@ def built(profile: Profile) -> Firmware | None:
 
 
 def _name(inputs: provenance.Inputs) -> str:
-    return f"{inputs.profile}-{inputs.key()[:16]}"
+    return f"{inputs.kind}-{inputs.key()[:16]}"
 
 
-def _work_top(profile: Profile) -> Path:
-    return paths.cache_dir().resolve() / "work" / profile
+def _work_top(inputs: provenance.Inputs) -> Path:
+    return paths.cache_dir().resolve() / "work" / inputs.kind
 
 
 # --- inputs ------------------------------------------------------------------------------------
 
 
-def _inputs(profile: Profile) -> provenance.Inputs:
+def _inputs(
+    profile: Profile,
+    workarounds: bool = True,
+    trees: tuple[Tree, ...] = (),
+    tracer: bool = True,
+) -> provenance.Inputs:
     return provenance.Inputs(
-        pins.load(), profile, _compiler(), _recipe(), _files(paths.share_dir("firmware"))
+        pins.load(),
+        profile,
+        _compiler(),
+        _recipe(),
+        _files(paths.share_dir("firmware")),
+        workarounds,
+        trees,
+        tracer,
     )
+
+
+def _found(folder: Path, pinned: Sources) -> tuple[Tree, ...]:
+    return unpinned.find(folder, {"MicroPython": pinned.micropython, "lwIP": pinned.lwip})
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -107,7 +139,7 @@ def _plain(name: str) -> str:
 def _recipe() -> str:
     """A digest of the code that decides how the image is made."""
     folder = Path(__file__).parent
-    names = ("build.py", "generate.py", "make.py", "options.py", "provenance.py")
+    names = ("build.py", "generate.py", "make.py", "options.py", "provenance.py", "stores.py")
     code = b"".join((folder / name).read_bytes() for name in names)
     return hashlib.sha256(code).hexdigest()[:16]
 
@@ -135,7 +167,7 @@ def _make(
     inputs: provenance.Inputs, trees: Sources, jobs: int | None, progress: Progress
 ) -> Firmware:
     upstream.check(trees)
-    top = _work_top(inputs.profile)
+    top = _work_top(inputs)
     work = top / inputs.shape()[:16]
     for old in top.iterdir():
         if old.is_dir() and old != work:
@@ -143,17 +175,27 @@ def _make(
     _without_spaces(work)
     for name, content in inputs.files.items():
         write_if_changed(work / "firmware" / name, content)
-    generate(trees.micropython, trees.lwip, work / "build/gen")
+    shown_as = {str(work / "firmware"): str(paths.share_dir("firmware"))}
+    version = f"v{trees.pins.micropython.version}"
+    if inputs.trees:
+        trees, version = _mirrored(inputs, work, trees)
+        shown_as |= {
+            str(path): str(tree.folder)
+            for tree, path in zip(inputs.trees, (trees.micropython, trees.lwip), strict=True)
+        }
+    elif inputs.tracer:
+        generate(trees.micropython, trees.lwip, work / "build/gen")
     build_id = inputs.key()[:12]
-    cross = _mpy_cross(trees, jobs, progress)
+    cross = _mpy_cross(inputs, trees, jobs, progress)
     log = work / "make.log"
     log.unlink(missing_ok=True)
     make = Make(
         trees.micropython / "ports/qemu",
-        _variables(inputs.profile, trees, work, cross),
+        _variables(inputs, trees, work, cross),
         build_id,
         log,
-        {str(work / "firmware"): str(paths.share_dir("firmware"))},
+        shown_as,
+        version,
     )
     counted = work.parent / "steps"
     usual = int(counted.read_text()) if counted.is_file() else _TYPICAL_STEPS
@@ -162,7 +204,7 @@ def _make(
         progress,
         _at_once(jobs),
         total=usual if fresh else 0,
-        prefix=f"{inputs.profile}: ",
+        prefix=f"{inputs.kind}: ",
     )
     if fresh:
         counted.write_text(str(steps))
@@ -170,11 +212,28 @@ def _make(
     in_force = options.read(_preprocessor(make, work), work / "options")
     record = provenance.record(inputs, build_id, elf, in_force)
     firmware = images.install(_name(inputs), elf, provenance.as_json(record))
-    images.forget_old(inputs.profile)
+    images.forget_old(inputs.kind)
     return firmware
 
 
-def _variables(profile: str, trees: Sources, work: Path, cross: Path) -> dict[str, str]:
+def _mirrored(inputs: provenance.Inputs, work: Path, pinned: Sources) -> tuple[Sources, str]:
+    """Unpinned trees where make reads them, the generated sources made from them, the version."""
+    places = [
+        stores.Place(
+            tree.folder if tree.pinned else unpinned.mirror(tree, work / "sources" / tree.name),
+            tree.folder,
+        )
+        for tree in inputs.trees
+    ]
+    micropython, lwip = places
+    if inputs.tracer:
+        stores.generate(micropython, lwip, work / "build/gen")
+    return Sources(micropython.root, lwip.root, pinned.pins), f"v{inputs.trees[0].version}-unpinned"
+
+
+def _variables(
+    inputs: provenance.Inputs, trees: Sources, work: Path, cross: Path
+) -> dict[str, str]:
     # Paths in the image (debug information, __FILE__) are the same whoever built it, where ever.
     names = {
         trees.micropython: "micropython",
@@ -192,7 +251,10 @@ def _variables(profile: str, trees: Sources, work: Path, cross: Path) -> dict[st
         "LWIP_ROOT": str(trees.lwip),
         "LWIPSCOPE_FIRMWARE": str(work / "firmware"),
         "LWIPSCOPE_GEN": str(work / "build/gen"),
-        "LWIPSCOPE_PROFILE": profile,
+        "LWIPSCOPE_PROFILE": inputs.profile,
+        "LWIPSCOPE_UNPINNED": str(int(bool(inputs.trees))),
+        "LWIPSCOPE_WORKAROUNDS": str(len(provenance.WORKAROUNDS) * inputs.workarounds),
+        "LWIPSCOPE_TRACER": str(int(inputs.tracer)),
         "MICROPY_MPYCROSS": str(cross),
         "MPY_LIB_DIR": str(manifest_needs),
         "CFLAGS_EXTRA": " ".join(maps),
@@ -201,10 +263,15 @@ def _variables(profile: str, trees: Sources, work: Path, cross: Path) -> dict[st
     }
 
 
-def _mpy_cross(trees: Sources, jobs: int | None, progress: Progress) -> Path:
+def _mpy_cross(
+    inputs: provenance.Inputs, trees: Sources, jobs: int | None, progress: Progress
+) -> Path:
     """MicroPython's cross-compiler for frozen modules; made once for these sources."""
     top = paths.cache_dir().resolve() / "tools"
-    program = top / f"mpy-cross-{trees.pins.micropython.sha256[:12]}"
+    digest = trees.pins.micropython.sha256
+    if inputs.trees and not inputs.trees[0].pinned:
+        digest = _cross_digest(inputs.trees[0].files, trees.pins.micropython.files) or digest
+    program = top / f"mpy-cross-{digest[:12]}"
     with exclusive(top, progress=progress):
         if not program.is_file():
             with tempfile.TemporaryDirectory(prefix="mpy-cross-", dir=top) as folder:
@@ -219,6 +286,26 @@ def _mpy_cross(trees: Sources, jobs: int | None, progress: Progress) -> Path:
                 make.run(progress, _at_once(jobs), prefix="mpy-cross: ")
                 (Path(folder) / "mpy-cross").replace(program)
     return program
+
+
+def _cross_digest(files: dict[str, str], pinned: dict[str, str]) -> str:
+    """A digest of what mpy-cross is made of; empty if it is as pinned.
+
+    An edit of the socket layer must not cost another one of these.
+    """
+
+    def parts(of: dict[str, str]) -> list[str]:
+        return [
+            f"{name} {digest[:12]}"
+            for name, digest in of.items()
+            if name.startswith(("py/", "mpy-cross/", "shared/", "lib/"))
+            or (name.startswith("extmod/") and not name.endswith((".c", ".py")))
+        ]
+
+    found = parts(files)
+    if found == parts(pinned):
+        return ""
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()
 
 
 def _at_once(jobs: int | None) -> str:

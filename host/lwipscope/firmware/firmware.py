@@ -43,6 +43,33 @@ class Firmware:
         return str(self.provenance["build"])
 
     @property
+    def unpinned(self) -> bool:
+        """True if it was built from sources of unknown content."""
+        return bool(self.provenance.get("unpinned", False))
+
+    @property
+    def has_workarounds(self) -> bool:
+        """False if MicroPython's defects were left in."""
+        return bool(self.provenance.get("workarounds", True))
+
+    @property
+    def has_tracer(self) -> bool:
+        """False if the board tells nothing by itself and takes no commands."""
+        return bool(self.provenance.get("tracer", True))
+
+    def remarks(self) -> list[str]:
+        """What sets it apart from the usual firmware, in words; usually nothing."""
+        found = []
+        if self.unpinned:
+            trees = "; ".join(_tree_text(tree) for tree in self.provenance.get("sources", []))
+            found.append(f"unpinned sources: {trees}")
+        if not self.has_workarounds:
+            found.append("MicroPython's defects are left in (no workarounds)")
+        if not self.has_tracer:
+            found.append("without the tracer: for the memory probe only")
+        return found
+
+    @property
     def options(self) -> dict[str, int | str]:
         """lwIP's options in force, e.g. {"TCP_MSS": 1460}."""
         return dict(self.provenance["lwip_options"])
@@ -67,6 +94,18 @@ class Firmware:
                 f"found {found}; build it again with `lwipscope setup`, or fetch the pack again"
             )
         return cls(elf, record, record["profile"])
+
+
+def _tree_text(tree: dict[str, Any]) -> str:
+    """`lwIP 2.2.1, content 0123456789ab, git 0123456789ab, dirty`."""
+    if not tree.get("unpinned"):
+        return f"{tree.get('name')} {tree.get('version')} as pinned"
+    text = f"{tree.get('name')} {tree.get('version')}, content {str(tree['files_sha256'])[:12]}"
+    if tree.get("git_revision"):
+        text += f", git {str(tree['git_revision'])[:12]}"
+        if tree.get("dirty") is not None:
+            text += ", dirty" if tree["dirty"] else ", clean"
+    return text
 
 
 def check_elf(content: bytes, name: str) -> None:

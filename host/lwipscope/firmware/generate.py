@@ -41,7 +41,7 @@ STORES: dict[str, dict[int, str]] = {
 _STORE = re.compile(r"\b(pcb|lpcb|npcb)->state\s*=(?!=)\s*(\w+)\s*;")
 # Whatever else could write the field: other names, compound assignments, ++, its address, bit
 # operations. Reads (==, !=, arguments) are fine.
-_SUSPECT = re.compile(
+SUSPECT = re.compile(
     r"(?:->|\.)\s*state\s*(?:=(?!=)|[-+*/%&|^]=|<<=|>>=|\+\+|--)|(?:\+\+|--)[\w>.-]*state\b"
     r"|(?<!&)&(?!&)\s*\(?\s*\w+(?:->|\.)state\b"
 )
@@ -51,10 +51,13 @@ def generate(micropython: Path, lwip: Path, folder: Path) -> None:
     """Write all generated sources below `folder`; files that would not change keep their time."""
     for name in STORES:
         write_if_changed(folder / name, traced_copy(lwip, name).encode())
-    write_if_changed(
-        folder / "extmod/modlwip.c",
-        f'#include "tcptrace_calls.h"\n#include "{micropython / "extmod/modlwip.c"}"\n'.encode(),
-    )
+    write_if_changed(folder / "extmod/modlwip.c", socket_layer(micropython))
+
+
+def socket_layer(micropython: Path) -> bytes:
+    """A file that compiles MicroPython's socket layer behind the tracer's header."""
+    original = micropython / "extmod/modlwip.c"
+    return f'#include "tcptrace_calls.h"\n#include "{original}"\n'.encode()
 
 
 def traced_copy(lwip: Path, name: str) -> str:
@@ -67,7 +70,7 @@ def traced_copy(lwip: Path, name: str) -> str:
         if match:
             found[number] = match[2]
             line = _STORE.sub(rf"TCPTRACE_SET_STATE(\1, \2, {number});", line, count=1)
-        if _SUSPECT.search(_without_comments(line)):
+        if SUSPECT.search(_without_comments(line)):
             raise _unexpected(path, number, "a store to a state that is not of the known form")
         lines.append(line)
     _require_known(path, found, STORES[name])

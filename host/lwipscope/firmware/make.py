@@ -39,6 +39,8 @@ class Make:
     log: Path
     # What to replace in messages: the build sees copies, people know the originals.
     shown_as: dict[str, str]
+    # MicroPython's banner says it.
+    version: str = "v1.25.0"
 
     def run(
         self,
@@ -58,7 +60,7 @@ class Make:
             log.write(f"$ {' '.join([*command, *targets])}\n")
             process = subprocess.Popen(
                 [*command, *targets],
-                env=_environment(self.build_id),
+                env=_environment(self.build_id, self.version),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -111,10 +113,10 @@ class Make:
         return f"{word} {path}"
 
 
-def _environment(build_id: str) -> dict[str, str]:
+def _environment(build_id: str, version: str) -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT if name in os.environ} | {
         "LC_ALL": "C",
-        "MICROPY_GIT_TAG": "v1.25.0",
+        "MICROPY_GIT_TAG": version,
         "MICROPY_GIT_HASH": build_id,
         "SOURCE_DATE_EPOCH": _RELEASE_DAY,
         # MicroPython's build scripts must leave no __pycache__ in the source tree, warn about

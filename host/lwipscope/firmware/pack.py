@@ -56,6 +56,11 @@ def pack(firmware: Firmware, file: Path) -> Path:
 def use(file: Path) -> Firmware:
     """Verify the pack `file`, keep it in the cache and choose it for its profile."""
     firmware = unpack(file)
+    if firmware.remarks():
+        raise BuildError(
+            f"{file} is no usual firmware ({'; '.join(firmware.remarks())}), so it is never run "
+            f"unasked; name it where it is wanted: --firmware {file}"
+        )
     pointer = {"image": firmware.elf.parent.name, "from": file.name}
     paths.made(images.folder())
     _replace(_pointer(firmware.profile), (json.dumps(pointer) + "\n").encode())

@@ -102,7 +102,7 @@ def _line(path: str, digest: str) -> bytes:
 # --- for maintainers ---------------------------------------------------------------------------
 
 # What the build may read: the parts that are compiled, the headers and tools they need.
-_WANTED = {
+WANTED = {
     "MicroPython": (
         "LICENSE",
         "py",
@@ -156,7 +156,7 @@ def make(folder: Path) -> str:
         found = file_sha256(folder / tarball)
         if found != expected:
             raise BuildError(f"{folder / tarball}: expected SHA-256 {expected}, found {found}")
-        digests = _digests(folder / tree, _WANTED[name])
+        digests = _digests(folder / tree, WANTED[name])
         listing = b"".join(_line(path, digest) for path, digest in digests.items())
         result[name] = {
             "version": version,

@@ -13,6 +13,7 @@ from typing import Any
 
 from lwipscope.firmware.firmware import FORMAT, Profile
 from lwipscope.firmware.pins import Pins
+from lwipscope.firmware.unpinned import Tree
 
 # What the build does to the behaviour of the upstream sources, and why. They are not edited.
 WORKAROUNDS: tuple[str, ...] = (
@@ -23,19 +24,36 @@ WORKAROUNDS: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All that decides about the bytes of an image."""
+    """All that decides about the bytes of an image.
+
+    `trees` are the sources of an unpinned one; empty: the pinned ones. Without `workarounds`
+    MicroPython's defects are left in; without `tracer` it is as firmware that others publish.
+    """
 
     pins: Pins
     profile: Profile
     compiler: str
     recipe: str
     files: dict[str, bytes]
+    workarounds: bool = True
+    trees: tuple[Tree, ...] = ()
+    tracer: bool = True
+
+    @property
+    def kind(self) -> str:
+        """Images and work folders of one kind are kept apart from those of all others."""
+        marks = (
+            "unpinned-" if self.trees else "",
+            "" if self.workarounds else "no-workarounds-",
+            "" if self.tracer else "no-tracer-",
+        )
+        return "".join((*marks, self.profile))
 
     def key(self) -> str:
         """40 hex digits that stand for all inputs."""
         return _digest(
-            self.pins.digest,
-            self.profile,
+            *(self._sources() or [self.pins.digest]),
+            self.kind,
             self.compiler,
             self.recipe,
             *(f"{name} {_sha256(content)}" for name, content in sorted(self.files.items())),
@@ -44,11 +62,12 @@ class Inputs:
     def shape(self) -> str:
         """Like key(), but the same while only code changes: make can go on where it was.
 
-        Options, linker scripts and the list of files are outside of make's dependencies.
+        Options, linker scripts and the list of files are outside of make's dependencies. Unpinned
+        sources count as code, where they are decides.
         """
         return _digest(
-            self.pins.digest,
-            self.profile,
+            *([str(tree.folder.resolve()) for tree in self.trees] or [self.pins.digest]),
+            self.kind,
             self.compiler,
             self.recipe,
             *sorted(self.files),
@@ -58,6 +77,9 @@ class Inputs:
                 if not name.endswith((".c", ".h", ".py"))
             ),
         )
+
+    def _sources(self) -> list[str]:
+        return [f"{tree.sha256} {tree.revision} {tree.dirty}" for tree in self.trees]
 
 
 def record(
@@ -72,22 +94,42 @@ def record(
         "elf_bytes": len(elf),
         "compiler": inputs.compiler,
         "recipe": inputs.recipe,
-        "sources": [
-            {
-                "name": tree.name,
-                "version": tree.version,
-                "upstream_tag": tree.tag,
-                "tarball": tree.tarball,
-                "tarball_sha256": tree.tarball_sha256,
-                "files_sha256": tree.sha256,
-            }
-            for tree in inputs.pins.trees
-        ],
-        "workarounds": list(WORKAROUNDS),
+        "unpinned": bool(inputs.trees),
+        "tracer": inputs.tracer,
+        "sources": _sources(inputs),
+        "workarounds": list(WORKAROUNDS) if inputs.workarounds else [],
         "lwip_options": dict(sorted(options.items())),
         "firmware_files": {
             name: _sha256(content) for name, content in sorted(inputs.files.items())
         },
+    }
+
+
+def _sources(inputs: Inputs) -> list[dict[str, Any]]:
+    pinned = {
+        tree.name: {
+            "name": tree.name,
+            "version": tree.version,
+            "upstream_tag": tree.tag,
+            "tarball": tree.tarball,
+            "tarball_sha256": tree.tarball_sha256,
+            "files_sha256": tree.sha256,
+        }
+        for tree in inputs.pins.trees
+    }
+    found = [pinned[tree.name] if tree.pinned else _unpinned(tree) for tree in inputs.trees]
+    return found or list(pinned.values())
+
+
+def _unpinned(tree: Tree) -> dict[str, Any]:
+    # Never where it was: that is nobody's business, and differs between machines.
+    return {
+        "name": tree.name,
+        "version": tree.version,
+        "unpinned": True,
+        "files_sha256": tree.sha256,
+        "git_revision": tree.revision or None,
+        "dirty": tree.dirty,
     }
 
 

@@ -18,11 +18,14 @@ def choose(
     *,
     file: Path | None = None,
     sources: Path | None = None,
+    workarounds: bool = True,
     progress: Progress = quiet,
 ) -> Firmware:
     """The image to run for `profile`; it is built only if there is no other.
 
-    `file`: a pack, an ELF file with its provenance beside it, or a folder with both.
+    `file`: a pack, an ELF file with its provenance beside it, or a folder with both. Firmware of
+    unpinned sources is only run if it is named so. `workarounds`: False for one with MicroPython's
+    defects left in.
     """
     if file is not None:
         firmware = pack.unpack(file) if pack.is_pack(file) else Firmware.load(file)
@@ -31,5 +34,13 @@ def choose(
                 f"{file} has the lwIP options of profile {firmware.profile!r}, but {profile!r} was "
                 "asked for; name another file or another profile"
             )
+        if not workarounds and firmware.has_workarounds:
+            raise BuildError(
+                f"{file} works around MicroPython's defects, but --no-workarounds was asked for; "
+                "leave out one of the two options"
+            )
         return firmware
-    return pack.current(profile) or build.build(profile, sources=sources, progress=progress)
+    chosen = pack.current(profile) if workarounds else None
+    return chosen or build.build(
+        profile, sources=sources, workarounds=workarounds, progress=progress
+    )

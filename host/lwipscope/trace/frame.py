@@ -19,7 +19,7 @@ from typing import TypeAlias
 from lwipscope.errors import UsageError
 
 RS = b"\x1e"
-FRAME_MAX_BYTES = 250
+FRAME_MAX_BYTES = 320
 """From RS to LF, both included."""
 COMMAND_MAX_BYTES = 120
 """A whole command; what fits the smallest stdin ring among the boards."""
