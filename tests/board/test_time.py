@@ -7,7 +7,7 @@ from collections.abc import Callable
 from board.helpers import SILENT_IP, run, silent_host, start, wait_output
 from lwipscope.board.agent import BoardOSError
 from lwipscope.board.emulated import EmulatedBoard, StartOptions
-from lwipscope.trace.event import Beat, Died, Event, Segment
+from lwipscope.trace.event import Died, Event, Segment
 
 NewBoard = Callable[..., EmulatedBoard]
 
@@ -91,7 +91,7 @@ def test_timeouts_of_sockets_follow_board_time(board: EmulatedBoard) -> None:
     assert board.repl.wait(5.0).output.endswith(b"ETIMEDOUT\r\n")
 
 
-def one_run(board: EmulatedBoard) -> tuple[list[bytes], list[tuple[str, int, str]]]:
+def one_run(board: EmulatedBoard) -> tuple[list[bytes], list[tuple[str, int, int, str]]]:
     """A client whose SYN nobody answers, until it gives up: frames of the wire, and events."""
     frames: list[bytes] = []
 
@@ -113,12 +113,11 @@ def one_run(board: EmulatedBoard) -> tuple[list[bytes], list[tuple[str, int, str
         except BoardOSError as error:
             assert error.errno_name == "ECONNABORTED"
         board.port.sync()
-    return frames, [told(e) for e in board.trace.events if not isinstance(e, Beat)]
+    return frames, [told(e) for e in board.trace.events]
 
 
-def told(event: Event) -> tuple[str, int, str]:
-    # Not the frame's number: heartbeats, which follow real time, are counted in it.
-    return type(event).__name__, event.clock_us, event.text()
+def told(event: Event) -> tuple[str, int, int, str]:
+    return type(event).__name__, event.seq, event.clock_us, event.text()
 
 
 def test_two_manual_runs_are_the_same_byte_for_byte(new_board: NewBoard) -> None:

@@ -19,6 +19,8 @@ COMMANDS = {
     "run": "MicroPython Ctrl-C 192.0.2.10 192.0.2.1 nc 127.0.0.1 Exit code",
     "start": "serial mpremote connect nc 127.0.0.1",
     "watch": "serial line transition Ctrl-C",
+    "clock": "timer until advance manual running --limit PORT",
+    "clock x until": "STATE --port --limit",
     "shell": "network lwipscope shell -- nc 192.0.2.10 tcpdump",
     "nc": "usage: -l -N -k -z instance",
     "boards": "boards",

@@ -34,11 +34,14 @@ _COMMANDS = {
     "run": "run",
     "start": "start",
     "watch": "watch",
+    "clock": "clock",
     "shell": "shell",
     "nc": "nc",
     "boards": "boards",
     "firmware": "firmware",
+    "layout": "layout",
     "setup": "setup",
+    "doctor": "doctor",
     "bench": "bench",
 }
 
