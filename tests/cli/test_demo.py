@@ -26,8 +26,8 @@ def test_demo_plays_all_exchanges(desk: Desk, wire: str) -> None:
     done = desk.run("demo", "--wire", wire, "--log-dir", desk.logs)
     assert (done.code, done.err) == (0, "")
     joined = done.out.replace("\n          ", " ")  # long paths are broken
-    assert len(re.findall(r"^path +\S.* > CLOSED$", joined, re.M)) == len(NAMES)
-    assert len(re.findall(r"^expected +\S.* > CLOSED$", joined, re.M)) == len(NAMES)
+    judged = r"^path +\S.* > CLOSED\nexpected +\S.* > CLOSED$"
+    assert len(re.findall(judged, joined, re.M)) == len(NAMES)
     assert len(re.findall(r"^verdict +✓ PASS$", done.out, re.M)) == len(NAMES)
     # The ladder: time, a segment's arrow, the state that it led to, its cause.
     assert re.search(r"^ +\d+\.\d\d +── SYN seq=0 mss=1460 ─+▶  SYN_RCVD +rx SYN$", done.out, re.M)

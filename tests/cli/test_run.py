@@ -208,7 +208,12 @@ def test_many_ctrl_c_during_the_end(desk: Desk, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("none.py", "No such file"), (".", "Is a directory"), ("x/y", "No such file")]
+    ("name", "why"),
+    [
+        ("none.py", "No such file"),
+        (".", "there is no main.py in it to start with"),
+        ("x/y", "No such file"),
+    ],
 )
 def test_a_script_that_can_not_be_read(desk: Desk, name: str, why: str) -> None:
     done = desk.run("run", name)

@@ -10,10 +10,12 @@ import pytest
 
 from cli.harness import Desk, one_message
 from lwipscope.cli import scenarios
-from lwipscope.scenario.library import LIBRARY
+from lwipscope.scenario.library import EVERY
 from lwipscope.scenario.scenario import Scenario
+from lwipscope.wire.rule_text import parse_rule
 
 HELD = "syn-rcvd-held"
+PLAIN = "server-peer-closes-first"
 # The command, in a tree whose expectations are wrong.
 _WRONG = """
 import sys
@@ -37,12 +39,12 @@ def test_scenarios_lists_all(desk: Desk) -> None:
     done = desk.run("scenarios")
     assert (done.code, done.err) == (0, "")
     listed = re.findall(r"^  (\S+)  +\S", done.out, re.M)
-    assert listed == [scenario.name for scenario in LIBRARY]
-    assert f"{len(LIBRARY)} scenarios" in done.out
+    assert listed == [scenario.name for scenario in EVERY]
+    assert f"{len(EVERY)} scenarios" in done.out
     assert max(map(len, done.out.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("scenario", LIBRARY, ids=lambda s: s.name)
+@pytest.mark.parametrize("scenario", EVERY, ids=lambda s: s.name)
 def test_an_explanation_fits(scenario: Scenario, capsys: pytest.CaptureFixture[str]) -> None:
     assert scenarios.run(argparse.Namespace(name=scenario.name)) == 0
     out = capsys.readouterr().out
@@ -129,3 +131,109 @@ def test_the_tour_has_all_states_in_both_roles(desk: Desk, wire: str) -> None:
     seconds = re.search(r"scenarios and ([\d.]+) s$", done.out, re.M)
     assert seconds is not None
     assert float(seconds[1]) <= TOUR_LIMIT_S
+
+
+def test_trouble_is_told_with_its_seed(desk: Desk) -> None:
+    rules = ("--trouble", "drop 1 S. from-board", "--trouble", "duplicate p=0.5", "--seed", "7")
+    done = desk.run("run-scenario", PLAIN, *rules, "--log-dir", desk.logs)
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"^trouble +drop 1 S\. from-board: once$", done.out, re.M)
+    assert re.search(r"^ +duplicate p=0\.5: (once|\d+ times|it met no segment)$", done.out, re.M)
+    assert re.search(r"^ +chance came from seed 7$", done.out, re.M)
+    assert re.search(r"^ +dropped S\. seq=\d+ ack=\d+ len=0 from-board$", done.out, re.M)
+    assert re.search(r"^peer path +SYN_SENT > ESTABLISHED > FIN_WAIT_1 > ", done.out, re.M)
+    assert max(map(len, done.out.splitlines())) <= 100
+
+
+def test_trouble_that_breaks_it_is_a_mismatch(desk: Desk) -> None:
+    rules = ("--trouble", "drop S to-board")
+    done = desk.run("run-scenario", HELD, *rules, "--bisect", "--log-dir", desk.logs)
+    assert (done.code, done.err) == (1, "")
+    assert "a step failed: " in done.out
+    assert "dropped S seq=" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--trouble", "drop SYN"), "'S' for 'SYN'"),
+        (("--trouble", "lose 1"), "known are drop, delay, duplicate, reorder"),
+        (("--trouble", ""), "an empty rule"),
+        (("--number", "3"), "--clock manual"),
+    ],
+)
+def test_options_that_make_no_sense(desk: Desk, arguments: tuple[str, ...], said: str) -> None:
+    done = desk.run("run-scenario", HELD, *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert said in one_message(done)
+
+
+def test_the_help_shows_rules_that_work(desk: Desk) -> None:
+    done = desk.run("run-scenario", "--help")
+    examples = re.findall(r"^  --trouble '([^']+)'", done.out, re.M)
+    assert len(examples) >= 5
+    for text in examples:
+        parse_rule(text)
+    assert max(map(len, done.out.splitlines())) <= 100
+
+
+def test_the_manual_clock_makes_runs_equal(desk: Desk) -> None:
+    def play(*options: str) -> str:
+        arguments = ("--clock", "manual", *options, "--log-dir", desk.logs)
+        done = desk.run("run-scenario", "close-second", *arguments)
+        assert (done.code, done.err) == (0, "")
+        return done.out
+
+    assert play("--seed", "4", "--number", "9") == play("--seed", "4", "--number", "9")
+
+
+@pytest.mark.parametrize("name", ["client-refused", PLAIN])
+def test_the_manual_clock_is_not_for_kernel_peers(desk: Desk, name: str) -> None:
+    done = desk.run("run-scenario", name, "--clock", "manual")
+    assert (done.code, done.out) == (2, "")
+    said = one_message(done)
+    assert f"{name} can't be played with the manual clock" in said
+    assert "raw peer" in said
+
+
+# The command, with a board that breaks in the middle of the scenario, or that never speaks.
+_BROKEN = """
+import os, signal, sys
+from dataclasses import replace
+from lwipscope.board import emulated
+from lwipscope.cli import main, run_scenario
+how = sys.argv.pop(1)
+named = run_scenario.scenario_named
+def broken(stage):
+    named("syn-rcvd-held").play(stage)
+    if how == "kill":
+        os.kill(stage.board.pid, signal.SIGKILL)
+        stage.board.alive(10.0)
+    elif how == "unplug":
+        stage.board._qmp.command("netdev_del", id="wire")
+if how == "mute":
+    emulated.START_TIMEOUT_S = 1.0
+    options = run_scenario.StartOptions
+    run_scenario.StartOptions = lambda **more: options(extra_qemu_args=("-S",), **more)
+run_scenario.scenario_named = lambda name: replace(named(name), play=broken)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("kill", "SIGKILL"),
+        ("unplug", "the board's end of the wire is gone"),
+        ("mute", "firmware without the transition tracer"),
+    ],
+)
+@pytest.mark.parametrize(("options", "code"), [((), 4), (("--bisect",), 125)])
+def test_broken_evidence_is_not_bad(
+    desk: Desk, how: str, said: str, options: tuple[str, ...], code: int
+) -> None:
+    arguments = ("run-scenario", HELD, "--log-dir", desk.logs, *options)
+    done = desk.start_other(sys.executable, "-c", _BROKEN, how, *arguments).finish()
+    assert done.code == code
+    assert said in " ".join((done.out + done.err).split())
+    assert "✓ PASS" not in done.out and "✗ FAIL" not in done.out

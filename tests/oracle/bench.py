@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +14,10 @@ from lwipscope.board.board_file import DEFAULT_BOARD, BoardFile
 from lwipscope.board.emulated import EmulatedBoard, StartOptions
 from lwipscope.errors import LwipscopeError
 from lwipscope.peer.raw import RawPeer
+from lwipscope.scenario.life import Life
 from lwipscope.scenario.network import Network
 from lwipscope.scenario.stage import Stage
-from lwipscope.trace.event import Born, Died, Event, Transition
+from lwipscope.trace.event import Born, Died, Event, Hello, Transition
 from lwipscope.wire.keeper import Keeper
 from oracle.comparison import difference, told, watched
 from oracle.elf import Layout
@@ -86,27 +87,66 @@ class Bench:
         return self.stage(with_peer)
 
     def stage(self, play: Callable[[Stage], None]) -> Watched:
-        """Play on a fresh board. Oracle and tracer begin before the first pcb."""
-        board = self.board
+        """Play on a fresh board, in one life. Oracle and tracer begin before the first pcb."""
+        (life,) = self.lives(play)
+        return life
+
+    def lives(self, play: Callable[[Stage], None]) -> list[Watched]:
+        """The same; each reboot begins another life, which is watched on its own."""
+        board, failure = self.board, ""
         board.reset()
-        failure = ""
-        with Watcher(self.stub, self.layout) as watcher:
+        with Network(self._keeper, board.switch, board.ip) as network:
+            stage = _WatchedStage(board, network, lambda: Watcher(self.stub, self.layout))
             try:
-                with Network(self._keeper, board.switch, board.ip) as network:
-                    play(Stage(board, network))
+                play(stage)
             except LwipscopeError as error:
                 failure = str(error)
-            before = board.port.sync()
-        events, integrity = board.trace.evidence(board.port.sync())
-        assert integrity.complete, integrity.problems()
-        return Watched(
-            watcher.seen,
-            _until(events, before.seq, len(watcher.seen)),
-            *(watcher.cleared, watcher.stops, watcher.problems, failure),
-        )
+            finally:
+                stage.watch_no_longer()
+        lives = stage.close()
+        assert len(lives) == len(stage.watched)
+        return [
+            _judged(life, synced, watcher, failure)
+            for life, (synced, watcher) in zip(lives, stage.watched, strict=True)
+        ]
 
 
-def _until(events: list[Event], synced: int, count: int) -> list[Event]:
+class _WatchedStage(Stage):
+    """Each life of the board has a watcher of its own: a reset goes through all memory."""
+
+    def __init__(
+        self, board: EmulatedBoard, network: Network, watch: Callable[[], Watcher]
+    ) -> None:
+        self.watched: list[tuple[int, Watcher]] = []
+        self._watch = watch
+        self._watcher = watch()
+        super().__init__(board, network)
+
+    def reboot(self) -> Hello:
+        self.watch_no_longer()
+        hello = super().reboot()
+        self._watcher = self._watch()
+        return hello
+
+    def watch_no_longer(self) -> None:
+        """End the present life's watch; the board has told all that it did until then."""
+        try:
+            synced = self.board.port.sync().seq
+        finally:
+            self._watcher.close()
+        self.watched.append((synced, self._watcher))
+
+
+def _judged(life: Life, synced: int, watcher: Watcher, failure: str) -> Watched:
+    assert life.integrity.complete, life.integrity.problems()
+    return Watched(
+        watcher.seen,
+        _until(life.events, synced, len(watcher.seen)),
+        *(watcher.cleared, watcher.stops, watcher.problems, failure),
+    )
+
+
+def _until(events: Sequence[Event], synced: int, count: int) -> list[Event]:
     """What both have seen. The board ran a moment longer than the oracle watched: what the tracer
     tells beyond the oracle's `count` is left out if it is newer than the last sync before."""
     found: list[Event] = [event for event in events if isinstance(event, Born | Transition | Died)]

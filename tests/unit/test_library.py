@@ -10,7 +10,7 @@ import pytest
 
 from lwipscope.errors import UsageError
 from lwipscope.firmware.firmware import PROFILES
-from lwipscope.scenario.library import LIBRARY, THEMES, scenario_named
+from lwipscope.scenario.library import EVERY, LIBRARY, THEMES, scenario_named
 from lwipscope.scenario.scenario import NEED_TEXTS, Scenario
 from lwipscope.scenario.tour import STOPS, cells
 from lwipscope.tcp.deviations import deviation
@@ -18,7 +18,7 @@ from lwipscope.tcp.path import PathPattern
 from lwipscope.tcp.state import State
 
 BOARDS = Path(__file__).parents[2] / "boards"
-ALL = pytest.mark.parametrize("scenario", LIBRARY, ids=lambda s: s.name)
+ALL = pytest.mark.parametrize("scenario", EVERY, ids=lambda s: s.name)
 
 
 def test_names_are_unique_and_found() -> None:
@@ -49,9 +49,10 @@ def test_paths_can_be_read_and_fit_the_role(scenario: Scenario) -> None:
     if scenario.peer_path:
         PathPattern.parse(scenario.peer_path)
     # Several connections have to be told apart.
-    ports = [each.remote_port for each in (scenario.expected, *scenario.others)]
-    assert len(set(ports)) == len(ports)
-    assert not scenario.others or None not in ports
+    all_expected = (scenario.expected, *scenario.others)
+    apart = [(each.life, each.remote_port) for each in all_expected]
+    assert len(set(apart)) == len(apart)
+    assert not scenario.others or None not in [each.remote_port for each in all_expected]
 
 
 @ALL
@@ -62,6 +63,17 @@ def test_what_it_runs_with_exists(scenario: Scenario) -> None:
         tomllib.loads((BOARDS / f"{board}.toml").read_text())
     for name in scenario.deviations:
         assert deviation(name).name == name
+
+
+def test_there_is_an_rst_for_every_state_of_a_connection() -> None:
+    """Outside the window, inside it, and exactly; only TIME_WAIT outlives the last one."""
+    for state in State:
+        if state in (State.CLOSED, State.LISTEN):
+            continue
+        scenario = scenario_named(f"rst-in-{state.name.lower().replace('_', '-')}")
+        *_, before, last = scenario.expected.path.split(" > ")
+        assert (before, last) == (state.name, "CLOSED")
+        assert ("clock" in scenario.needs) is (state is State.TIME_WAIT)
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ from lwipscope.cli.common import (
     style,
 )
 from lwipscope.cli.doors import Doors, add_port_option
-from lwipscope.errors import BoardLost, DeadlineExceeded, UsageError
+from lwipscope.errors import BoardLost, DeadlineExceeded
 from lwipscope.report.live import Live
 from lwipscope.scenario.network import Network
+from lwipscope.scenario.program import Program
 from lwipscope.scenario.run_log import RunLog
 from lwipscope.tcp.path import path_text
 from lwipscope.trace.connection import connections
@@ -32,8 +33,6 @@ from lwipscope.trace.event import Event
 
 _READ_S = 0.5
 _INTERRUPT_S = 3.0
-# What the REPL and the command port take as orders.
-_LINE_CODES = "\x00\x01\x02\x03\x04\x05\x1e"
 _SILENCE_S = 2.5  # a heart beats once a second
 
 
@@ -50,7 +49,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "terminal's nc -l -p 6666. Exit code: 0 the program ended or was interrupted, 1 it "
         "raised an exception.",
     )
-    parser.add_argument("script", type=Path, help="the MicroPython file")
+    parser.add_argument("script", type=Path, help="the MicroPython file, or a folder with main.py")
     add_board_options(parser)
     add_port_option(parser, "a port of this machine that the board's clients may connect to")
     add_log_option(parser)
@@ -61,7 +60,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run, show, sum up."""
-    source = _source(options.script)
+    program = Program.load(options.script)
     dress = style()
     stopped: BaseException | None = None
     end = ProgramEnd(b"", "")
@@ -79,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
             on.board.trace.on_event(doors.event)
             print(f"running {options.script} (Ctrl-C ends it)\n", flush=True)
             try:
-                end = _follow(on.board, source, live, options.seconds)
+                end = _follow(on.board, program, live, options.seconds)
                 events, integrity = on.board.trace.evidence(on.board.port.sync())
             except (BoardLost, DeadlineExceeded, KeyboardInterrupt) as error:
                 # What came before is shown all the same.
@@ -94,9 +93,9 @@ def run(options: argparse.Namespace) -> int:
     for problem in problems:
         print(f"the evidence is incomplete: {problem}", file=sys.stderr)
     if end.error and not end.error.rstrip().endswith("\nKeyboardInterrupt:"):
-        # MicroPython does not know the name of what it got over the serial line.
-        told = end.error.replace('File "<stdin>"', f'File "{options.script}"').rstrip()
-        print(f"\nthe program ended with an exception:\n{told}", file=sys.stderr)
+        print(
+            f"\nthe program ended with an exception:\n{program.blamed(end.error)}", file=sys.stderr
+        )
         return 1
     return 4 if problems else 0
 
@@ -110,27 +109,12 @@ def _print_paths(events: Sequence[Event]) -> None:
         print(f"     {path_text(connection.path)}")
 
 
-def _source(script: Path) -> bytes:
-    try:
-        source = script.read_bytes()
-        text = source.decode("utf-8")
-    except OSError as error:
-        raise UsageError(f"{script}: can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{script}: no MicroPython program: {error}") from error
-    control = next((c for c in text if c in _LINE_CODES), None)
-    if control is not None:
-        raise UsageError(
-            f"{script}: no MicroPython program: it has the control code {control!r}, which can't "
-            "be sent over a serial line as text; in a string, write it as an escape"
-        )
-    return source
-
-
-def _follow(board: EmulatedBoard, source: bytes, live: Live, seconds: float | None) -> ProgramEnd:
+def _follow(
+    board: EmulatedBoard, program: Program, live: Live, seconds: float | None
+) -> ProgramEnd:
     """Show the program's output until it ends; Ctrl-C or the time limit interrupts it."""
     repl = board.repl
-    repl.start(source)
+    program.start_on(board)
     try:
         _show(board, live, math.inf if seconds is None else seconds)
     except KeyboardInterrupt:

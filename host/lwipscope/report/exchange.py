@@ -10,16 +10,19 @@ from collections.abc import Sequence
 
 from lwipscope.report.ladder import ladder, place_notes
 from lwipscope.report.style import Style
+from lwipscope.scenario.life import Life
 from lwipscope.scenario.play import Played
 from lwipscope.tcp.path import path_text
+from lwipscope.trace.connection import Connection, connections
 from lwipscope.trace.verdict import Verdict
 
 WIDTH = 98
+_MOST_DEEDS = 12
 
 
 def shown(result: Played, dress: Style, number: int | None = None) -> str:
     """Everything about one scenario; `number` is its place among several."""
-    scenario, check = result.scenario, result.check
+    scenario = result.scenario
     title = scenario.title if number is None else f"{number}. {scenario.title}"
     rule = "─" * WIDTH
     lines = ["", dress.plain(rule), dress.paint(title, "bold"), ""]
@@ -28,23 +31,75 @@ def shown(result: Played, dress: Style, number: int | None = None) -> str:
     for ending in result.endings:
         lines += [dress.paint(line, "dim") for line in textwrap.wrap(ending, WIDTH)]
     lines += [""]
-    if check.connection is not None:
-        placed = place_notes(result.notes, [(s.at_s, s.event) for s in result.stamped])
-        lines.append(ladder(check.connection, result.events, dress, placed, "the other end"))
-        lines += ["", *_labelled("path", path_text(check.connection.path))]
-    lines += _labelled("expected", str(check.pattern))
-    for other in result.others:
-        if other.connection is not None:
-            lines += _labelled("beside it", path_text(other.connection.path))
-        lines += _labelled("expected", str(other.pattern))
+    for life_number in range(len(result.lives)):
+        lines += _life(result, life_number, dress)
+    if result.peer.path is not None:
+        lines += _labelled("peer path", result.peer.seen)
+    if result.peer.expected:
+        lines += _labelled("expected", result.peer.expected)
+    if result.trouble.rules:
+        lines += _rows("trouble", _shortened(result.trouble.lines()))
+    if result.deviations.seen:
+        lines += _labelled("deviates", ", ".join(result.deviations.seen))
     lines.append(f"verdict   {verdict_text(result.verdict, dress)}")
+    lines += _rows("wire", result.wire_faults)
     if result.failure:
         lines.append(f"a step failed: {result.failure}")
     if result.verdict is not Verdict.PASS:
-        bad = [each for each in (check, *result.others) if each.verdict is not Verdict.PASS]
-        lines += ["", *(each.text for each in bad or [check])]
+        checks = (result.check, *result.others)
+        bad = [each for each in checks if each.verdict is not Verdict.PASS]
+        lines += ["", *(each.text for each in bad or checks[:1])]
+        if result.peer.verdict is not Verdict.PASS:
+            lines.append(result.peer.text)
     lines += [violation.text() for violation in result.violations]
+    for text in result.deviations.lines():
+        known = "" if result.deviations.verified else "(on a stack that was not verified) "
+        lines += textwrap.wrap(known + text, WIDTH, subsequent_indent="  ")
     return "\n".join(dress.plain(line) for line in lines)
+
+
+def _life(result: Played, number: int, dress: Style) -> list[str]:
+    """The ladder of one life's connection, and the paths that were judged in it."""
+    life, checks = result.lives[number], result.checks_in(number)
+    lines = []
+    if number:
+        boot = life.hello.boot if life.hello is not None else "?"
+        lines += ["", dress.paint(f"── the board was reset: boot {boot} begins ", "bold"), ""]
+    if result.check in checks:
+        # The one that the scenario is about stands first, and alone has its ladder.
+        drawn = [result.check.connection]
+    else:
+        drawn = [check.connection for check in checks] or [*_talked(life)]
+    for connection in drawn:
+        if connection is not None:
+            placed = place_notes(life.notes, [(s.at_s, s.event) for s in life.stamped])
+            lines += [ladder(connection, life.events, dress, placed, "the other end"), ""]
+            if not checks:
+                lines += _labelled("path", path_text(connection.path))
+    for check in checks:
+        if check.connection is not None:
+            label = "path" if check is checks[0] else "beside it"
+            lines += _labelled(label, path_text(check.connection.path))
+        lines += _labelled("expected", str(check.pattern))
+    return lines
+
+
+def _talked(life: Life) -> list[Connection]:
+    """The connections of a life in which no path was judged."""
+    return [each for each in connections(life.events) if each.role != "listener"]
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    left = len(lines) - _MOST_DEEDS
+    return [*lines] if left <= 0 else [*lines[:_MOST_DEEDS], f"  and {left} more"]
+
+
+def _rows(label: str, lines: Sequence[str]) -> list[str]:
+    """Several lines under one label."""
+    rows: list[str] = []
+    for line in lines:
+        rows += _labelled("" if rows else label, line)
+    return rows
 
 
 def _labelled(label: str, text: str) -> list[str]:

@@ -187,6 +187,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _unread_data,
         RAW,
         "why a server that closes without reading resets its clients",
+        peer_path="SYN_SENT > ESTABLISHED > CLOSED",
     ),
     Scenario(
         "data-after-close",
@@ -198,6 +199,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _data_after_close,
         RAW,
         "MicroPython's close() closes both directions",
+        peer_path="SYN_SENT > ESTABLISHED > CLOSE_WAIT > CLOSED",
         deviations=("no-half-close",),
     ),
     Scenario(

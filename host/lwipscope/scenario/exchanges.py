@@ -18,6 +18,7 @@ TWO_MSL_LIMIT_MS = 130_000  # 2 x TCP_MSL (60 s), and a tick
 CLOSE_ABORT_LIMIT_MS = 12_000
 _NC_AND_CLOCK: frozenset[Need] = frozenset({"nc", "clock"})
 _ACTIVE_CLOSE = "FIN_WAIT_1 > ([FIN_WAIT_2 >] TIME_WAIT | CLOSING > TIME_WAIT) > CLOSED"
+_CLOSES_AFTER_THE_BOARD = "(CLOSE_WAIT > LAST_ACK > CLOSED | FIN_WAIT_1 > CLOSING > TIME_WAIT)"
 
 
 def _server_peer_closes_first(stage: Stage) -> None:
@@ -114,6 +115,7 @@ EXCHANGES: tuple[Scenario, ...] = (
         "RFC 9293 3.6, case 2",
         Expected("LISTEN > SYN_RCVD > ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED", "server"),
         _server_peer_closes_first,
+        peer_path="SYN_SENT > ESTABLISHED > FIN_WAIT_1 > [FIN_WAIT_2 >] TIME_WAIT",
     ),
     Scenario(
         "server-closes-first-nc-released",
@@ -125,6 +127,7 @@ EXCHANGES: tuple[Scenario, ...] = (
         Expected(f"LISTEN > SYN_RCVD > ESTABLISHED > {_ACTIVE_CLOSE}", "server"),
         _server_closes_first_nc_released,
         _NC_AND_CLOCK,
+        peer_path=f"SYN_SENT > ESTABLISHED > {_CLOSES_AFTER_THE_BOARD}",
     ),
     Scenario(
         "server-closes-first-nc-left-open",
@@ -139,6 +142,7 @@ EXCHANGES: tuple[Scenario, ...] = (
         ),
         _server_closes_first_nc_left_open,
         _NC_AND_CLOCK,
+        peer_path="SYN_SENT > ESTABLISHED > CLOSE_WAIT > CLOSED",
     ),
     Scenario(
         "client-closes-first",
@@ -150,6 +154,7 @@ EXCHANGES: tuple[Scenario, ...] = (
         Expected(f"CLOSED > SYN_SENT > ESTABLISHED > {_ACTIVE_CLOSE}", "client"),
         _client_closes_first,
         _NC_AND_CLOCK,
+        peer_path=f"LISTEN > SYN_RCVD > ESTABLISHED > {_CLOSES_AFTER_THE_BOARD}",
     ),
     Scenario(
         "client-peer-closes-first",
@@ -160,6 +165,7 @@ EXCHANGES: tuple[Scenario, ...] = (
         "RFC 9293 3.6, case 2",
         Expected("CLOSED > SYN_SENT > ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED", "client"),
         _client_peer_closes_first,
+        peer_path="LISTEN > SYN_RCVD > ESTABLISHED > FIN_WAIT_1 > [FIN_WAIT_2 >] TIME_WAIT",
     ),
     Scenario(
         "client-refused",
@@ -183,5 +189,6 @@ EXCHANGES: tuple[Scenario, ...] = (
         ),
         _server_closes_first_textbook,
         frozenset({"kernel", "clock"}),
+        peer_path="SYN_SENT > ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED",
     ),
 )

@@ -152,6 +152,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         RAW,
         "why clients of a busy board are connected and reset",
         others=(Expected(SERVER, "server", PEER_PORT),),
+        peer_path="SYN_SENT > ESTABLISHED > CLOSED",
         deviations=("accept-queue-full-resets",),
     ),
     Scenario(
@@ -165,6 +166,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         RAW,
         "the other meaning of the backlog",
         others=(Expected("LISTEN > SYN_RCVD", "server", PEER_PORT + 1),),
+        peer_path="SYN_SENT > ESTABLISHED",
     ),
     Scenario(
         "time-wait-recycled",
@@ -176,6 +178,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _recycled,
         RAW,
         "TIME_WAIT does not block a board whose pool is small",
+        peer_path="SYN_SENT > ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED",
         deviations=("time-wait-killed-for-memory",),
     ),
     Scenario(
@@ -188,6 +191,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _rebind_refused,
         RAW_AND_CLOCK,
         "the two minutes after a restart",
+        peer_path="SYN_SENT > ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED",
     ),
     Scenario(
         "rebind-reuse",
@@ -198,6 +202,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _rebind_reuse,
         RAW,
         "what SO_REUSEADDR is for",
+        peer_path="SYN_SENT > ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED",
     ),
     Scenario(
         "listener-closed",
@@ -210,6 +215,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         RAW,
         "what belongs to a listener, and what doesn't",
         others=(Expected(f"{SERVER} > CLOSED", "server", PEER_PORT + 1),),
+        peer_path="SYN_SENT > ESTABLISHED",
         deviations=("listener-close-resets-half-open-late",),
     ),
     Scenario(
@@ -221,6 +227,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         lambda stage: _mss(stage, None, 536),
         RAW,
         "the default MSS",
+        peer_path="SYN_SENT > ESTABLISHED",
     ),
     Scenario(
         "mss-small",
@@ -231,5 +238,6 @@ SCENARIOS: tuple[Scenario, ...] = (
         lambda stage: _mss(stage, 100, 100),
         RAW,
         "the peer's MSS limits the board's segments",
+        peer_path="SYN_SENT > ESTABLISHED",
     ),
 )

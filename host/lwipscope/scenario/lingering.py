@@ -163,6 +163,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _fin_wait_2_never_closed,
         RAW_AND_CLOCK,
         "who decides how long FIN_WAIT_2 lasts",
+        peer_path="SYN_SENT > ESTABLISHED > CLOSE_WAIT > CLOSED",
         deviations=("close-abort-10s",),
     ),
     Scenario(
@@ -175,6 +176,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _fin_wait_2_idle,
         RAW_AND_CLOCK,
         "the same path for another reason: the cause tells them apart",
+        peer_path="SYN_SENT > ESTABLISHED > CLOSE_WAIT",
         deviations=(
             "fin-wait-2-times-out",
             "pcb-timer-frozen-at-close",
@@ -228,6 +230,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _time_wait_cut_short,
         RAW_AND_CLOCK,
         "a TIME_WAIT that is shorter than it ought to be",
+        peer_path="SYN_SENT > ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED",
         deviations=("pcb-timer-frozen-at-close",),
     ),
 )

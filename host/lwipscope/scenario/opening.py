@@ -48,6 +48,8 @@ def _syn_sent_refused(stage: Stage) -> None:
     pair.insist(State.SYN_SENT)
     pair.raw.send("R.", seq=0, ack=1)
     stage.insist_end(pair.conn, "rx RST+ACK")
+    stage.insist_refused(pair.socket.recv, "recv() after the refusal", "ECONNRESET")
+    stage.deviation_seen("refused-is-econnreset")
 
 
 def _syn_sent_bad_ack(stage: Stage) -> None:
@@ -83,6 +85,7 @@ def _fin_before_accept(stage: Stage) -> None:
     stage.insist_state(conn, State.CLOSE_WAIT)
     connection = listener.accept()
     stage.insist_refused(connection.recv, "recv(), though the peer has closed,", "EAGAIN")
+    stage.deviation_seen("fin-before-accept-lost")
     connection.close()
     raw.expect("F.", seq=1, ack=2)
     raw.send(".")
@@ -140,6 +143,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _fin_on_handshake_ack,
         RAW,
         "two transitions by one segment",
+        peer_path="SYN_SENT > ESTABLISHED > FIN_WAIT_1 > FIN_WAIT_2",
     ),
     Scenario(
         "syn-sent-refused",
@@ -175,6 +179,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _simultaneous_open_absent,
         RAW,
         "why a client is never in SYN_RCVD",
+        peer_path="SYN_SENT > SYN_RCVD > ESTABLISHED",
         deviations=("simultaneous-open-absent",),
     ),
     Scenario(
@@ -200,6 +205,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _fin_before_accept,
         RAW,
         "a server that waits for ever for a client that has gone",
+        peer_path="SYN_SENT > ESTABLISHED > FIN_WAIT_1 > FIN_WAIT_2 > TIME_WAIT",
         deviations=("fin-before-accept-lost",),
     ),
     Scenario(
@@ -212,6 +218,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _data_and_fin_before_accept,
         RAW | {"clock"},
         "why a slow accept() delays the end of a short connection",
+        peer_path="SYN_SENT > ESTABLISHED > FIN_WAIT_1 > FIN_WAIT_2",
         deviations=("fin-after-data-before-accept-dropped",),
     ),
 )

@@ -16,7 +16,7 @@ from lwipscope.peer.raw_connection import RawConnection
 from lwipscope.peer.raw_record import wait_processed
 from lwipscope.scenario.stage import STEP_S, Stage
 from lwipscope.tcp.state import State
-from lwipscope.trace.event import Transition
+from lwipscope.trace.event import Hello, Transition
 from lwipscope.wire.layers import TcpSegment
 
 PORT = 6666
@@ -78,9 +78,24 @@ def opened(stage: Stage, role: BoardRole = "server") -> Pair:
     listener = stage.board_listens(PORT)
     raw, _ = knocking(stage)
     raw.handshake()
+    return accepted(stage, raw, listener)
+
+
+def accepted(stage: Stage, raw: RawConnection, listener: BoardSocket) -> Pair:
+    """A connection whose handshake the peer has sent, once the board's application has it."""
     conn = conn_of(stage, raw)
     stage.wait_state(State.ESTABLISHED, conn=conn)
     return Pair(stage, raw, listener.accept(), conn)
+
+
+def still_alive(pair: Pair) -> None:
+    """What the peer says is read, and answered."""
+    delivered(pair.stage, pair.raw.send("P.", b"alive?"))
+    seen = pair.socket.recv()
+    pair.stage.insist(seen == b"alive?", f"the connection to live, not {seen!r}")
+    pair.socket.send(b"alive!")
+    pair.raw.expect("P.", payload=b"alive!")
+    pair.raw.send(".")
 
 
 def dialled(stage: Stage) -> tuple[Pair, RawPeer]:
@@ -122,3 +137,9 @@ def conn_of(stage: Stage, raw: RawConnection) -> int:
         f"the board's SYN_RCVD for {ip}:{port}",
     )
     return event.conn
+
+
+def size_of(stage: Stage, name: str) -> int:
+    """One of the sizes that the board's hello tells: `pcb`, `lpcb`, `mss`, `wnd`."""
+    hello = next(event for event in stage.board.trace.events if isinstance(event, Hello))
+    return int(hello.fields[name])

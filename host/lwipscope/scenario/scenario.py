@@ -16,6 +16,8 @@ from lwipscope.trace.connection import Role
 Need: TypeAlias = Literal["nc", "kernel", "raw", "clock"]
 """nc, another well-behaved TCP, the raw peer, board time that can be moved."""
 
+FirmwareKind: TypeAlias = Literal["usual", "no-workarounds"]
+
 NEED_TEXTS: dict[Need, str] = {
     "nc": "OpenBSD's nc at the other end",
     "kernel": "a kernel socket at the other end",
@@ -31,12 +33,14 @@ RAW_AND_CLOCK: frozenset[Need] = frozenset({"raw", "clock"})
 class Expected:
     """The path of one connection; notation: lwipscope.tcp.path.
 
-    `remote_port` says which one, if there are several of the same role.
+    `remote_port` says which one, if there are several of the same role; `life` in which of the
+    board's lives it is looked for, counted from 0, or from the last one backwards.
     """
 
     path: str
     role: Role
     remote_port: int | None = None
+    life: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,15 @@ class Scenario:
     shows: str = ""
     others: tuple[Expected, ...] = ()
     peer_path: str = ""
+    """The other end's states, deduced from its segments by RFC 9293's rules; judged if given. Left
+    empty where the peer breaks the rules on purpose. Notation as for the board's paths."""
     deviations: tuple[str, ...] = ()
-    """Names of `lwipscope.tcp.deviations` that are expected to be seen."""
+    """Names of `lwipscope.tcp.deviations` that must be seen: by their sign in the events
+    (`lwipscope.trace.deviation_signs`), or because the scenario says `stage.deviation_seen`."""
     profiles: tuple[str, ...] = ("roomy", "rp2")
     boards: tuple[str, ...] = ("qemu-mps2-an385", "qemu-mps2-an500")
+    firmware: FirmwareKind = "usual"
+    """"no-workarounds": it shows a defect that the usual firmware works around."""
 
     @property
     def needs_nc(self) -> bool:

@@ -7,19 +7,22 @@ it. Timeouts in seconds of host time; board time is moved by `advance_until_end`
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lwipscope.board.agent import BoardOSError, BoardSocket
+from lwipscope.board.board_time import elapse, leads_to, run_until
 from lwipscope.board.emulated import EmulatedBoard
-from lwipscope.errors import DeadlineExceeded, LwipscopeError
+from lwipscope.errors import LwipscopeError
 from lwipscope.peer.nc import Netcat
+from lwipscope.scenario.last_words import ended_by_last_words
+from lwipscope.scenario.life import Life, close_life
 from lwipscope.scenario.network import Network
+from lwipscope.tcp.deviations import deviation
 from lwipscope.tcp.state import State
-from lwipscope.trace.event import Died, Event, Segment, Transition
+from lwipscope.trace.event import Died, Event, Hello, Segment, Transition
 from lwipscope.trace.timeline import Note
 
 STEP_S = 5.0
-_ADVANCE_STEP_MS = 10_000
 
 
 class NotAsExpected(LwipscopeError):
@@ -34,11 +37,62 @@ class Stage:
         self.network = network
         self.notes: list[Note] = []
         self.endings: list[str] = []
+        self.deviations: set[str] = set()
+        self._lives: list[Life] = []
+        self._notes_told = 0
+        self._over = False
+        self._on_new_life: list[Callable[[], None]] = []
         board.agent.start()
 
     def note(self, who: str, text: str) -> None:
         """A peer does something now."""
         self.notes.append(Note(time.monotonic(), who, text))
+
+    # The board's lives.
+
+    @property
+    def lives(self) -> Sequence[Life]:
+        """The lives of the board that are over, oldest first; all of them after `close`."""
+        return tuple(self._lives)
+
+    def reboot(self) -> Hello:
+        """End this life of the board and begin the next: reset, and its agent runs again.
+
+        The peers stay, and know nothing of it. Frames on their way to the board are lost. The
+        clock and the connection ids of the board begin anew.
+        """
+        self.note("host", "resets the board")
+        self.close()
+        hello = self.board.reset()
+        self._over = False
+        for tell in self._on_new_life:
+            tell()
+        self.board.agent.start()
+        return hello
+
+    def on_new_life(self, tell: Callable[[], None]) -> None:
+        """Call `tell` after each reset, when the board has said hello: its trace is a new one."""
+        self._on_new_life.append(tell)
+
+    def close(self) -> Sequence[Life]:
+        """End the evidence of this life. Idempotent."""
+        if not self._over:
+            self._over = True
+            notes = self.notes[self._notes_told :]
+            self._notes_told = len(self.notes)
+            self._lives.append(close_life(self.board, notes))
+        return self.lives
+
+    def board_stopped(self, words: str) -> None:
+        """It was to be expected that the board stops, and that its last words hold `words`."""
+        self.note("host", f"the board has stopped: {self.board.trace.integrity.fault}")
+        life = self.close()[-1]
+        self._lives[-1] = ended = ended_by_last_words(life, words)
+        seen = "; ".join(ended.integrity.problems()) or "it still runs"
+        self.insist(
+            ended.stopped and ended.integrity.complete,
+            f"the board to stop with the words {words}; {seen}",
+        )
 
     # The board.
 
@@ -117,29 +171,18 @@ class Stage:
 
     def elapse(self, ms: int) -> None:
         """Move board time on, whatever is under way. For peers without a clock of their own."""
-        moved_ms = 0
-        while moved_ms < ms:
-            moved_ms += max(1, self.board.port.advance(ms - moved_ms, forced=True))
-            self.board.port.sync()
+        elapse(self.board.port, ms, forced=True)
 
     def _advance(self, conn: int, state: State, limit_ms: int, *, forced: bool) -> int:
-        trace, port = self.board.trace, self.board.port
-        start_us = port.sync().clock_us
-        since = trace.mark()
-        moved_ms = 0
-        while True:
-            step_ms = min(_ADVANCE_STEP_MS, limit_ms - moved_ms)
-            moved_ms += port.advance(step_ms, forced=forced)
-            port.sync()
-            for event in trace.events[since:]:
-                if event.conn == conn and _leads_to(event, state):
-                    return (event.clock_us - start_us) // 1000
-            since = trace.mark()
-            if moved_ms >= limit_ms:
-                raise DeadlineExceeded(
-                    f"connection c{conn} was expected to {_be_in(state)} within "
-                    f"{limit_ms / 1000:g} s of board time and has not"
-                )
+        aim = "end" if state is State.CLOSED else f"be in {state}"
+        return run_until(
+            self.board.port,
+            self.board.trace,
+            lambda event: event.conn == conn and leads_to(event, state),
+            limit_ms,
+            f"connection c{conn} was expected to {aim}",
+            forced=forced,
+        ).after_ms
 
     # What the scenario itself insists on.
 
@@ -147,6 +190,10 @@ class Stage:
         """The scenario fails unless it is so; `expected` says what was expected."""
         if not holds:
             raise NotAsExpected(f"expected {expected}")
+
+    def deviation_seen(self, name: str) -> None:
+        """A known deviation has shown itself: to be called behind what insists on it."""
+        self.deviations.add(deviation(name).name)
 
     def insist_state(self, conn: int, state: State) -> None:
         """By the board's own list of living pcbs."""
@@ -208,13 +255,3 @@ class Stage:
         timeout_s: float = STEP_S,
     ) -> Event:
         return self.board.trace.wait_for(predicate, timeout_s, what, since)
-
-
-def _leads_to(event: Event, state: State) -> bool:
-    if state is State.CLOSED:
-        return isinstance(event, Died)
-    return isinstance(event, Transition) and event.after is state
-
-
-def _be_in(state: State) -> str:
-    return "end" if state is State.CLOSED else f"be in {state}"

@@ -31,6 +31,8 @@ def _syn_sent_timeout(stage: Stage) -> None:
     moved_ms = stage.run_until(State.CLOSED, pair.conn, 25 * _SECOND_MS)
     told(stage, moved_ms, "the board gives up")
     stage.insist_end(pair.conn, "timer SYN-retries")
+    stage.insist_refused(pair.socket.recv, "recv() after connect() timed out", "ECONNABORTED")
+    stage.deviation_seen("connect-timeout-is-econnaborted")
     peer.fence(stage.board.ip)
     repeated = [(seen.flags, seen.seq) for seen in pair.raw.skip()]
     stage.insist(repeated == [("S", 0)] * 6, f"six repetitions of the SYN, not {repeated}")
@@ -110,6 +112,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _close_wait_for_ever,
         RAW_AND_CLOCK,
         "CLOSE_WAIT waits for the application and nobody else",
+        peer_path="SYN_SENT > ESTABLISHED > FIN_WAIT_1 > FIN_WAIT_2",
     ),
     Scenario(
         "zero-window",
@@ -121,6 +124,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _zero_window,
         RAW_AND_CLOCK,
         "a connection that stands still and lives",
+        peer_path="SYN_SENT > ESTABLISHED",
     ),
     Scenario(
         "peer-vanishes",

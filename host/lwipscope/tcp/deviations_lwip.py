@@ -52,6 +52,13 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "RFC 9293 3.10.7.3, fourth: continue at the sixth step of 3.10.7.4",
     ),
     _lwip(
+        "quiet-time-absent",
+        "After a reset lwIP sends at once, from the same first number as in the life before: it "
+        "does not keep quiet until the old segments have died out.",
+        "tcp.c:tcp_init:201, tcp_next_iss",
+        "RFC 9293 3.4.3: a host that does not remember its numbers keeps quiet for an MSL",
+    ),
+    _lwip(
         "syn-gives-up-early",
         "The SYN is sent seven times in 18 s, a SYN+ACK for 20 s, then the connection is dropped.",
         "tcp.c:tcp_slowtmr:1232 and 1367",

@@ -10,33 +10,39 @@ from __future__ import annotations
 from lwipscope.tcp.edge import Absence, Edge, Trigger, edges_of
 
 _NO_HANDLE = (
-    "tcp_close() gets its pcb from a socket object, and lwip_socket_accept() gives a child to one "
-    "only from the accept queue, which _lwip_tcp_accept() fills behind the store of ESTABLISHED "
-    "(tcp_in.c:942). The late FIN (TF_CLOSEPEND) needs an earlier tcp_close()."
+    "tcp_close() gets its pcb from a socket object (modlwip.c:1606), and lwip_socket_accept() "
+    "gives a child to one only from the accept queue, which _lwip_tcp_accept() (517) fills. "
+    "tcp_process() calls that (tcp_in.c:956) behind its store of ESTABLISHED (942). The late FIN "
+    "(TF_CLOSEPEND) needs an earlier tcp_close() of the same pcb (tcp.c:451)."
 )
 _NO_SHUTDOWN = (
-    "lwip_socket_locals_dict_table has no shutdown(), and nothing in modlwip.c calls "
-    "tcp_shutdown(): close() always closes both directions (TF_RXCLOSED). An open half-close, that "
-    "is FIN_WAIT_2 that still receives, needs it."
+    "lwip_socket_locals_dict_table (modlwip.c:1638) has no shutdown(), and nothing in modlwip.c "
+    "calls tcp_shutdown(): its only way to close is tcp_close() (1606), which always closes both "
+    "directions (TF_RXCLOSED). An open half-close, FIN_WAIT_2 that still receives, needs it."
 )
 _NO_KEEPALIVE = (
-    "lwip_socket_setsockopt() knows SO_REUSEADDR and SO_BROADCAST only and answers SO_KEEPALIVE "
-    "with a warning; nothing else sets SOF_KEEPALIVE, without which tcp_slowtmr does not look."
+    "tcp_slowtmr() looks at keepalive only if SOF_KEEPALIVE is set (tcp.c:1333). "
+    "lwip_socket_setsockopt() (modlwip.c:1408) sets SO_REUSEADDR and SO_BROADCAST only and answers "
+    "SO_KEEPALIVE with a warning; besides, only altcp_tcp.c:472 sets it, which nobody calls here."
 )
 _NO_CLOSE_INSIDE = (
-    "TF_CLOSED is set for a pcb in ESTABLISHED or CLOSE_WAIT only if tcp_close() is called for the "
-    "segment's own pcb while it is processed. modlwip's callbacks close nothing, Python callbacks "
-    "are put off with mp_sched_schedule(), and tcp_recv_null(), which would close, is "
-    "replaced in connect() and in _lwip_tcp_accept() before a FIN is looked at."
+    "TF_CLOSED is set in LAST_ACK (tcp_in.c:1048), and otherwise only if tcp_close() is called for "
+    "the segment's own pcb while it is processed (tcp.c:368). modlwip's callbacks close nothing, "
+    "Python callbacks are put off with mp_sched_schedule() (modlwip.c:406), and tcp_recv_null(), "
+    "which would close at a FIN, is replaced in connect() (1125) and in _lwip_tcp_accept() (524) "
+    "before a FIN is looked at."
 )
 _ONE_PRIORITY = (
-    "tcp_kill_prio() aborts a pcb of lower priority than the new one. socket() uses tcp_new(), "
-    "which gives TCP_PRIO_NORMAL (64), children inherit it, and nothing calls tcp_setprio()."
+    "tcp_kill_prio() aborts a pcb of lower priority than the new one (tcp.c:1716). socket() uses "
+    "tcp_new(), which gives TCP_PRIO_NORMAL (tcp.c:1955); a listener takes that over (891) and its "
+    "children from it (tcp_in.c:659), and nothing calls tcp_setprio(). So there is no lower one."
 )
 _NO_PERSIST = (
-    "Each segment but RST and SYN sets persist_probe to 0 (tcp_in.c:tcp_process:851), also the "
-    "FIN that leads to CLOSING. 12 probes take minutes, and MicroPython's close-abort comes 10 s "
-    "after close() or after the last ACK of new data, which would reset the probes again."
+    "Each segment but RST and SYN sets persist_probe to 0 (tcp_in.c:851), also the one that leads "
+    "to CLOSING, so the 12 probes that tcp_slowtmr() wants (tcp.c:1242) have to be sent there. "
+    "They are 1.5 s to 60 s apart, minutes in all. MicroPython's close-abort comes 10 s after "
+    "close() (modlwip.c:1604); only an ACK of new data (tcp_in.c:1307) puts it off, and that sets "
+    "the probes back again."
 )
 
 _CHALLENGE = (

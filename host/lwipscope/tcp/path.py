@@ -80,6 +80,21 @@ class PathPattern:
         ended = bool(places & automaton.accepting)
         return PathMatch(ended, len(states), automaton.expected(places), ended)
 
+    # The same step by step, for those who follow many paths at once. A path begins with its first
+    # state behind CLOSED; places are opaque, and 0 once no accepted path begins like this.
+
+    def begin(self) -> int:
+        """The places before the first state."""
+        return self._automaton.start
+
+    def step(self, places: int, state: State) -> int:
+        """The places behind one more state."""
+        return self._automaton.step(places, state) if places else 0
+
+    def accepts(self, places: int) -> bool:
+        """Whether a path that ends at these places is accepted."""
+        return bool(places & self._automaton.accepting)
+
     def could_still_match(self, states: Sequence[State]) -> bool:
         """Whether these states are the beginning of (or all of) some accepted path."""
         if len(states) == 1 and states[0] is State.CLOSED:

@@ -28,6 +28,7 @@ from lwipscope.trace.kinds import (
     Transition,
     Unknown,
 )
+from lwipscope.trace.sample import SAMPLE_READERS
 from lwipscope.trace.values import Cause, Endpoint, flag_names, flags_known
 
 __all__ = [
@@ -199,4 +200,5 @@ _READERS: dict[str, Callable[[Frame, _Words, _Fields], Event]] = {
     "pcb": _pcb_row,
     "reply": _reply,
     "fault": _fault,
+    **SAMPLE_READERS,
 }

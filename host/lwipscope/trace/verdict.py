@@ -98,6 +98,11 @@ def check_path(
     return PathCheck(name, expected, one, verdict, text)
 
 
+def evidence_verdict(integrity: Integrity) -> Verdict:
+    """What incomplete evidence makes of any comparison; PASS if it is complete."""
+    return _with_problems(Verdict.PASS, integrity) if integrity.problems() else Verdict.PASS
+
+
 def _with_problems(verdict: Verdict, integrity: Integrity) -> Verdict:
     stopped = integrity.reset or integrity.fault is not None or integrity.board_lost is not None
     return Verdict.ERROR if stopped or verdict is Verdict.ERROR else Verdict.INCONCLUSIVE
