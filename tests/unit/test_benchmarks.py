@@ -6,11 +6,13 @@ import argparse
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lwipscope.benchmark.answering import Stopwatch
 from lwipscope.benchmark.catalogue import MEASUREMENTS
 from lwipscope.benchmark.cycle_client import CLIENT_IP, CLIENT_MAC, CycleClient
 from lwipscope.benchmark.figure import (
@@ -23,10 +25,12 @@ from lwipscope.benchmark.figure import (
     results_of,
     table,
 )
+from lwipscope.benchmark.playing import need_passes
 from lwipscope.benchmark.workshop import Workshop
 from lwipscope.board.link import _Flow
 from lwipscope.cli import bench
 from lwipscope.errors import DeadlineExceeded, LwipscopeError, PeerError, UsageError
+from lwipscope.trace.verdict import Verdict
 from lwipscope.wire.packet import (
     ACK,
     ARP_REPLY,
@@ -143,10 +147,17 @@ def test_the_targets_are_those_that_were_promised() -> None:
         "states": ("more", 600),
         **{f"{when}-p50": ("less", 2) for when in ("command", "prompt", "busy")},
         **{f"{when}-p99": ("less", 6) for when in ("command", "prompt", "busy")},
+        "raw": ("less", 0.3),
+        "raw-by-hand": ("less", 0.3),
+        "scenario": ("less", 60),
+        "tour": ("less", 3),
+        "library": ("less", 60),
+        "repeats": ("more", 20),
         "demo": ("less", 8),
     }
     assert len(figures) == sum(len(entry.figures) for entry in MEASUREMENTS)
-    assert all(entry.times >= 10 for entry in MEASUREMENTS if entry.name != "build")
+    few = {"build", "library", "repeats"}
+    assert all(entry.times >= 10 for entry in MEASUREMENTS if entry.name not in few)
 
 
 # --- the command ---
@@ -200,6 +211,42 @@ def test_a_stream_is_recognised_and_so_is_its_end() -> None:
     assert not any(told[:100]) and all(told[-500:])
     end_s = 1000 * 50e-6
     assert not flow.streams(60, end_s + 0.02)
+
+
+# --- how soon a raw peer answers ---
+
+
+def _frame(flags: int, *, from_board: bool) -> bytes:
+    ends = ((BOARD_IP, CLIENT_IP, PORT, 9), (CLIENT_IP, BOARD_IP, 9, PORT))[not from_board]
+    segment = TcpSegment(*ends, seq=1, ack=1, flags=flags)
+    return build_tcp(segment, src_mac=BOARD_MAC, dst_mac=CLIENT_MAC)
+
+
+def test_the_stopwatch_runs_from_the_boards_segment_to_the_answer() -> None:
+    watch = Stopwatch()
+    for at_s, origin, flags in (
+        (1.0, "answers", SYN),
+        (2.0, "board", SYN | ACK),
+        (2.5, "answers", ACK),
+        (3.5, "answers", RST),  # no answer to anything
+        (4.0, "board", ACK),
+        (5.0, "answers", SYN),
+        (6.0, "board", SYN | ACK),
+        (6.25, "tap", ACK),  # somebody else
+        (7.0, "answers", ACK),
+    ):
+        watch.frame(at_s, origin, _frame(flags, from_board=origin == "board"))
+    assert watch.took_ms == [500.0, 1000.0]
+
+
+def test_what_did_not_pass_is_named() -> None:
+    passed, failed = (
+        Mock(verdict=verdict, scenario=Mock()) for verdict in (Verdict.PASS, Verdict.FAIL)
+    )
+    failed.scenario.name = "last-ack-held"
+    need_passes([passed])
+    with pytest.raises(LwipscopeError, match=r"1 of 2 .* did not pass: last-ack-held \(FAIL"):
+        need_passes([passed, failed])
 
 
 # --- the raw client, against a board made of a few lines ---

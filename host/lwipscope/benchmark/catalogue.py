@@ -1,10 +1,14 @@
-"""All figures of `lwipscope bench`, with their targets, in the order in which they are measured."""
+"""All figures of `lwipscope bench`, with their targets, in the order in which they are measured.
+
+That the oracle agrees with the tracer on every scenario has no figure here: it takes watchpoints
+through QEMU's gdb stub, and `make test` decides it (tests/oracle).
+"""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
-from lwipscope.benchmark import connecting, running, starting
+from lwipscope.benchmark import answering, connecting, playing, running, starting
 from lwipscope.benchmark.figure import Figure, Measurement
 from lwipscope.benchmark.workshop import Workshop
 
@@ -95,6 +99,46 @@ MEASUREMENTS: tuple[Entry, ...] = (
             Figure("to-board", "bytes to the board, TAP", "MB/s", None, "more"),
         ),
         connecting.bulk,
+    ),
+    Measurement(
+        "raw",
+        (
+            Figure("raw", "raw peer, segment to polite answer", "ms", 0.3),
+            Figure("raw-by-hand", "raw peer, segment to test's answer", "ms", 0.3),
+        ),
+        answering.raw_answers,
+    ),
+    Measurement(
+        "scenario",
+        (Figure("scenario", "one scenario, reset to verdict", "ms", 60),),
+        playing.one_scenario,
+    ),
+    Measurement(
+        "tour",
+        (Figure("tour", "tour of all states in both roles", "s", 3),),
+        playing.tour,
+    ),
+    Measurement(
+        "library",
+        (Figure("library", "whole library of scenarios", "s", 60),),
+        playing.library,
+        times=3,
+        quick_times=1,
+    ),
+    Measurement(
+        "repeats",
+        (
+            Figure(
+                "repeats",
+                "identical manual-mode repeats",
+                f"of {playing.REPEATS}",
+                playing.REPEATS,
+                "more",
+            ),
+        ),
+        playing.repeats,
+        times=1,
+        quick_times=1,
     ),
     Measurement("demo", (Figure("demo", "`make demo` when built", "s", 8),), starting.demo),
 )

@@ -26,7 +26,7 @@ def clean_build(shop: Workshop, times: int) -> Rows:
     is the network's time, not ours. Compiler and sources are in the page cache."""
     sources.get()
     for _ in range(times):
-        with _folder() as cache:
+        with temporary_folder() as cache:
             shutil.copytree(paths.cache_dir() / "sources", cache / "sources", symlinks=True)
             started_s = time.monotonic()
             lwipscope(
@@ -59,18 +59,17 @@ def reset(shop: Workshop, times: int) -> Rows:
 
 def demo(shop: Workshop, times: int) -> Rows:
     """Seconds for what `make demo` runs when all is built: `setup`, then `demo`."""
-    wire = {"auto": "auto", "require": "tap", "none": "gate"}[shop.network]
-    chosen = ("--board", shop.board_file.name, "--profile", shop.profile, "--wire", wire)
     lwipscope("setup", timeout_s=_BUILD_TIMEOUT_S)
     for _ in range(times):
-        with _folder() as folder:
+        with temporary_folder() as folder:
             started_s = time.monotonic()
             lwipscope("setup", timeout_s=_DEMO_TIMEOUT_S)
-            lwipscope("demo", *chosen, "--log-dir", str(folder), timeout_s=_DEMO_TIMEOUT_S)
+            lwipscope("demo", *shop.options, "--log-dir", str(folder), timeout_s=_DEMO_TIMEOUT_S)
             yield (time.monotonic() - started_s,)
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
+    """For what a command leaves behind."""
     with tempfile.TemporaryDirectory(prefix="lwipscope-bench-") as name:
         yield Path(name)

@@ -45,6 +45,12 @@ class Workshop:
     profile: Profile
     network: Literal["auto", "require", "none"]
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The same choice as a command's options."""
+        wire = {"auto": "auto", "require": "tap", "none": "gate"}[self.network]
+        return ("--board", self.board_file.name, "--profile", self.profile, "--wire", wire)
+
     @contextmanager
     def board(self) -> Iterator[tuple[EmulatedBoard, Keeper]]:
         """A running board and its keeper, both ended afterwards."""

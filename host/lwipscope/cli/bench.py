@@ -26,7 +26,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Measures each figure several times and compares the median with its target. "
         "Takes about five minutes; the machine should do nothing else. Exit code 1 if a target is "
         "missed.",
-        epilog="measurements: " + ", ".join(entry.name for entry in MEASUREMENTS),
+        epilog="measurements: "
+        + ", ".join(entry.name for entry in MEASUREMENTS)
+        + ". Whether the oracle agrees with the tracer on every scenario is decided by `make test`",
     )
     add_board_options(parser)
     parser.add_argument("--only", metavar="NAME", action="append", help="measure this only")
