@@ -32,6 +32,7 @@ lint: $(READY) ## style and types
 	@.venv/bin/ruff check host tests
 	@.venv/bin/ruff format --check host tests
 	@.venv/bin/mypy
+	@MYPYPATH=host:tests .venv/bin/mypy -p oracle
 
 clean: ## remove all that the other targets made, in this folder and in the cache
 	@PYTHONPATH=host PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m lwipscope.firmware.cache
