@@ -5,9 +5,10 @@ Made from the events in their order; pure. Board times in microseconds since boo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import Born, Call, Cause, Died, Event, Hello, Return, Segment, Transition
@@ -46,6 +47,13 @@ class Ending:
 
     moment: Moment
     cause: Cause
+
+    def fits(self, kind: str, detail: str, *states: State) -> bool:
+        """Its cause is that (a cause without a detail fits any), and it was in one of these
+        states, if any are given."""
+        return (self.cause.kind, self.cause.detail or detail) == (kind, detail) and (
+            not states or self.moment.state in states
+        )
 
 
 class LifeStory:
@@ -92,6 +100,10 @@ class LifeStory:
         """Those of all pcbs."""
         for moments in self.pcbs.values():
             yield from moments
+
+
+Sign: TypeAlias = Callable[[LifeStory], bool]
+"""Whether a life shows something."""
 
 
 def ending_of(moments: Sequence[Moment]) -> Ending | None:
