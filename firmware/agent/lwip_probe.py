@@ -13,6 +13,7 @@ import machine
 import sys
 import time
 from array import array
+from micropython import kbd_intr  # for the program around the probe
 
 STATES = (
     "CLOSED",
@@ -226,11 +227,20 @@ class Probe:
             "hello re=%d proto=1 boot=0.0 by=probe walk=%s period_ms=%d board=%s mp=%s"
             % (re, self.kind, period_ms, sys.platform, version())
         )
+        self.tick(None)  # walk 1: what is there before the program
         try:
             self.timer = machine.Timer(-1)
         except ValueError:
             self.timer = machine.Timer(0)
         self.timer.init(period=period_ms, mode=machine.Timer.PERIODIC, callback=self.tick)
+
+    def linger(self, ms):
+        # FIN_WAIT_1, FIN_WAIT_2, CLOSING and LAST_ACK end soon if the peer answers.
+        end = time.ticks_add(time.ticks_ms(), ms)
+        while time.ticks_diff(end, time.ticks_ms()) > 0:
+            if not any(state in (5, 6, 8, 9) for _conn, state in list(self.known.values())):
+                return
+            time.sleep_ms(1)
 
     def stop(self, re):
         if self.timer is not None:

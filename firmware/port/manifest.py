@@ -1,3 +1,3 @@
-# Frozen into the firmware: the agent, and asyncio from MicroPython's own extmod.
+# Frozen into the firmware: the agent, the filesystem in RAM, and asyncio from MicroPython's own extmod.
 include("$(MPY_DIR)/extmod/asyncio")
-freeze("../agent", "lwip_agent.py")
+freeze("../agent", ("lwip_agent.py", "lwip_files.py"))

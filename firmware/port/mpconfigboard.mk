@@ -44,6 +44,9 @@ FROZEN_MANIFEST ?= $(LWIPSCOPE_FIRMWARE)/port/manifest_stock.py
 endif
 USER_C_MODULES ?= $(LWIPSCOPE_FIRMWARE)
 
+# littlefs, as on most boards with flash: here for a filesystem in RAM (agent/lwip_files.py).
+MICROPY_VFS_LFS2 = 1
+
 # lwIP lives outside MicroPython's tree: its objects are named src/core/..., found along this path,
 # where the generated copies come first.
 MICROPY_PY_LWIP = 1

@@ -3,8 +3,11 @@
 #   nc -l -p 6666              (on the host; type something, end it with Ctrl-C)
 #   mpremote connect PORT run tcp_client.py
 #
-# It greets, shows what it receives, and closes when the peer has closed or after LIMIT_S seconds. On
-# firmware with the tracer (module tcptrace) every transition is shown with its cause.
+# HOST is the address of the host that runs nc: edit it for a board that is not emulated. A Wi-Fi link must
+# be up already. The client greets, shows what it receives, and closes when the peer has closed or after
+# LIMIT_S seconds. On firmware with the tracer (module tcptrace) every transition is shown with its
+# cause. On other firmware states are inferred from calls: only those that a call's result implies, and no
+# later than they were passed.
 
 import socket
 import time
@@ -26,10 +29,19 @@ def show_states():
             print("%10.3f ms  c%d  %-11s > %-11s  %s" % (clock_us / 1000, conn, before, after, cause))
 
 
+def infer(path, call):
+    if not tcptrace:
+        print("%10d ms  %s  (inferred from calls: %s)" % (time.ticks_ms(), path, call))
+
+
 client = socket.socket()
+connected = False
 print("connecting to %s port %d" % (HOST, PORT))
 try:
     client.connect((HOST, PORT))
+    connected = True
+    # In brackets: what a simultaneous open would pass through.
+    infer("SYN_SENT > [SYN_RCVD >] ESTABLISHED", "connect() returned")
     show_states()
     client.send(b"hello from the board\n")
     client.settimeout(0.1)
@@ -38,6 +50,7 @@ try:
         try:
             data = client.recv(512)
             if not data:
+                infer("ESTABLISHED > CLOSE_WAIT", "recv() returned b''")
                 print("the peer has closed; closing too")
                 break
             print("received", data)
@@ -46,10 +59,14 @@ try:
                 raise
         show_states()
 except OSError as error:
+    if error.errno in (104, 111):  # ECONNRESET, ECONNREFUSED
+        infer("... > CLOSED" if connected else "SYN_SENT > CLOSED", "errno %d" % error.errno)
     print("the connection failed: errno", error.errno)
 except KeyboardInterrupt:
     print("stopped")
 finally:
     client.close()
+    if connected:
+        infer("...", "close() returned, what follows no call shows")
     time.sleep_ms(50)  # the last segments pass
     show_states()

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tcptrace_calls.h"
+#include "port.h"
 #include "py/mperrno.h"
 #include "py/objtuple.h"
 
@@ -13,13 +14,22 @@ static const char *call_name(const char *function) {
     return method ? function + sizeof(prefix) - 1 : function;
 }
 
+// Socket functions return without lwIP's lock.
+static void put_result(uint32_t conn, const char *name, const char *result, uint32_t number) {
+    TCPTRACE_ENTER;
+    tcptrace_result(conn, name, result, number);
+    TCPTRACE_EXIT;
+}
+
 static bool is_accept(const char *name) {
     return strcmp(name, "accept") == 0;
 }
 
 void tcptrace_before(const char *function, uint32_t conn) {
     if (conn != 0 && is_accept(call_name(function))) {
+        TCPTRACE_ENTER;
         tcptrace_accepting(conn);
+        TCPTRACE_EXIT;
     }
 }
 
@@ -29,11 +39,11 @@ void tcptrace_after(const char *function, uint32_t conn, mp_obj_t result, uint32
         return;
     }
     if (is_accept(name)) {
-        tcptrace_result(conn, name, NULL, accepted);
+        put_result(conn, name, NULL, accepted);
     } else if (strcmp(name, "connect") == 0) {
-        tcptrace_result(conn, name, "ok", 0);
+        put_result(conn, name, "ok", 0);
     } else if (strcmp(name, "recv") == 0 && mp_obj_is_true(result) == false) {
-        tcptrace_result(conn, name, "EOF", 0);
+        put_result(conn, name, "EOF", 0);
     }
 }
 
@@ -44,9 +54,11 @@ void tcptrace_raised(const char *function, uint32_t conn, mp_obj_t exception) {
     }
     mp_obj_t number = mp_obj_exception_get_value(error);
     if (number == MP_OBJ_NEW_SMALL_INT(MP_EAGAIN)) {
+        TCPTRACE_ENTER;
         tcptrace_would_block(conn);
+        TCPTRACE_EXIT;
         return;
     }
     qstr name = mp_errno_to_str(number);
-    tcptrace_result(conn, call_name(function), name != MP_QSTRnull ? qstr_str(name) : "error", 0);
+    put_result(conn, call_name(function), name != MP_QSTRnull ? qstr_str(name) : "error", 0);
 }

@@ -6,7 +6,7 @@
 #include "stream.h"
 #include "tcptrace.h"
 #include "agent.h"
-#include "board.h"
+#include "port.h"
 #include "pcbs.h"
 #include "py/mpconfig.h"
 #include "py/misc.h"
@@ -53,22 +53,31 @@ static void reply(const char *text) {
 }
 
 void command_reply_later(uint32_t id, const char *text) {
+    TCPTRACE_ENTER;
     answer_id = id;
     answer_after = ring_head();
     answer_is_sync = false;
     reply(text);
+    TCPTRACE_EXIT;
+}
+
+static bool time_is_manual(void) {
+    #if TCPTRACE_MANUAL_CLOCK
+    return clock_is_manual();
+    #else
+    return false;
+    #endif
 }
 
 // --- hello ---
 
 static void write_hello(line_t *line) {
-    const board_params_t *params = board_params();
     line_number(line, " re=", answer_id);
     line_text(line, " proto=1");
-    line_number(line, " boot=", params != NULL ? params->host_number : 0);
-    line_number(line, ".", board_boot_count());
+    line_number(line, " boot=", tcptrace_port_host_number());
+    line_number(line, ".", tcptrace_port_boot_count());
     line_text(line, " board=");
-    line_text(line, board_name());
+    line_text(line, tcptrace_port_board_name());
     // The versions of sources that are not the pinned ones carry a mark: no host takes them for verified.
     #if LWIPSCOPE_UNPINNED
     line_text(line, " mp=" MICROPY_VERSION_STRING "+unpinned lwip=" LWIP_VERSION_STRING "+unpinned");
@@ -83,13 +92,16 @@ static void write_hello(line_t *line) {
     line_number(line, " mss=", TCP_MSS);
     line_number(line, " wnd=", TCP_WND);
     line_number(line, " msl_ms=", TCP_MSL);
+    #if NO_SYS
     line_text(line, " close_ms=10000"); // MICROPY_PY_LWIP_TCP_CLOSE_TIMEOUT_MS, private to modlwip.c
+    #endif
     line_number(line, " ring=", RING_RECORDS);
-    line_text(line, clock_is_manual() ? " time=manual" : " time=running");
+    line_text(line, time_is_manual() ? " time=manual" : " time=running");
     static const char *const modes[] = {" stream=off", " stream=states", " stream=all"};
     line_text(line, modes[stream_mode()]);
     char ip[16];
-    ip4addr_ntoa_r(netif_ip4_addr(lan_netif()), ip, sizeof(ip));
+    const struct netif *netif = tcptrace_port_netif();
+    ip4addr_ntoa_r(netif != NULL ? netif_ip4_addr(netif) : IP4_ADDR_ANY4, ip, sizeof(ip));
     line_text(line, " ip=");
     line_text(line, ip);
 }
@@ -98,7 +110,7 @@ static void write_hello(line_t *line) {
 
 static void take_snapshot(void) {
     row_count = row_next = 0;
-    uint64_t now_us = clock_us();
+    uint64_t now_us = tcptrace_port_clock_us();
     for (uint32_t i = 0; i < PCBS_MAX; i++) {
         const pcb_entry_t *entry = pcbs_entry(i);
         if (entry->pcb == NULL) {
@@ -108,9 +120,9 @@ static void take_snapshot(void) {
         row_t *row = &rows[row_count++];
         *row = (row_t) {.conn = entry->conn, .state = entry->state,
                         .age_ms = (uint32_t)((now_us - entry->since_us) / 1000),
-                        .local_ip = ip4_addr_get_u32(ip_2_ip4(&pcb->local_ip)), .local_port = pcb->local_port};
+                        .local_ip = pcbs_ip4(&pcb->local_ip), .local_port = pcb->local_port};
         if (!entry->listener) {
-            row->remote_ip = ip4_addr_get_u32(ip_2_ip4(&pcb->remote_ip));
+            row->remote_ip = pcbs_ip4(&pcb->remote_ip);
             row->remote_port = pcb->remote_port;
         }
     }
@@ -130,23 +142,23 @@ static void write_row(line_t *line, const row_t *row) {
 bool command_answer_line(line_t *line, uint32_t seq) {
     switch (answer) {
         case ANSWER_HELLO:
-            line_start(line, seq, clock_us(), "hello");
+            line_start(line, seq, tcptrace_port_clock_us(), "hello");
             write_hello(line);
             answer = ANSWER_NONE;
             return true;
         case ANSWER_ROWS:
             if (row_next < row_count) {
-                line_start(line, seq, clock_us(), "pcb");
+                line_start(line, seq, tcptrace_port_clock_us(), "pcb");
                 write_row(line, &rows[row_next++]);
                 return true;
             }
-            line_start(line, seq, clock_us(), "reply");
+            line_start(line, seq, tcptrace_port_clock_us(), "reply");
             line_number(line, " re=", answer_id);
             line_number(line, " ok n=", row_count);
             answer = ANSWER_NONE;
             return true;
         case ANSWER_REPLY:
-            line_start(line, seq, clock_us(), "reply");
+            line_start(line, seq, tcptrace_port_clock_us(), "reply");
             line_number(line, " re=", answer_id);
             line_word(line, reply_text);
             answer = ANSWER_NONE;
@@ -157,6 +169,8 @@ bool command_answer_line(line_t *line, uint32_t seq) {
 }
 
 // --- advance ---
+
+#if TCPTRACE_MANUAL_CLOCK
 
 static bool unacknowledged(void) {
     for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next) {
@@ -202,6 +216,8 @@ static void advance(uint32_t ms, bool forced) {
     reply(text.text);
 }
 
+#endif
+
 // --- parsing ---
 
 // Decimal number at *text, which is moved past it and past one space. false: no number there.
@@ -245,7 +261,6 @@ static bool checksum_holds(const char *text, uint32_t *body_length) {
 }
 
 static void obey(const char *text) {
-    uint32_t ms;
     if (take_word(&text, "hello")) {
         answer = ANSWER_HELLO;
     } else if (take_word(&text, "ping")) {
@@ -258,7 +273,9 @@ static void obey(const char *text) {
         answer_after = ring_head();
         take_snapshot();
         answer = ANSWER_ROWS;
+    #if TCPTRACE_MANUAL_CLOCK
     } else if (take_word(&text, "advance")) {
+        uint32_t ms;
         if (take_number(&text, &ms)) {
             advance(ms, take_word(&text, "forced"));
             answer_after = ring_head();
@@ -273,6 +290,10 @@ static void obey(const char *text) {
         } else {
             reply("err clock-mode");
         }
+    #else
+    } else if (take_word(&text, "advance") || take_word(&text, "clock")) {
+        reply("err no-clock");
+    #endif
     } else if (take_word(&text, "stream")) {
         static const char *const modes[] = {"off", "states", "all"};
         reply("err stream-mode");
@@ -292,14 +313,14 @@ void command_serve(void) {
     if (answer != ANSWER_NONE) {
         return;
     }
-    const char *incoming = console_command();
+    const char *incoming = tcptrace_port_command();
     if (incoming == NULL) {
         return;
     }
     char text[128];
     uint32_t length;
     strcpy(text, incoming);
-    console_command_done();
+    tcptrace_port_command_done();
     if (!checksum_holds(text, &length)) {
         return;
     }
@@ -311,12 +332,14 @@ void command_serve(void) {
     }
     // What reached the board before the command is processed before it: a host that has put a frame on
     // the wire may rely on that.
-    board_poll_stack();
+    tcptrace_port_poll_stack();
     // Elsewhere an answer overtakes what waits to be sent; with the manual clock each has its place.
-    bool in_order = clock_is_manual() && stream_mode() != STREAM_OFF;
+    TCPTRACE_ENTER;
+    bool in_order = time_is_manual() && stream_mode() != STREAM_OFF;
     stream_host_seen();
     answer_id = id;
     answer_after = in_order ? ring_head() : ring_tail();
     answer_is_sync = false;
     obey(rest);
+    TCPTRACE_EXIT;
 }

@@ -2,8 +2,8 @@
 //
 // State stores are reported by the generated copies of tcp.c and tcp_in.c. Births and deaths, segments
 // and calls are seen at the functions that other object files call (ld --wrap). The wrappers also keep
-// the context: what is going on when a state changes is why it changes. All of this runs in one
-// context (the polling hook or a socket call), so plain statics do.
+// the context: what is going on when a state changes is why it changes. lwIP never runs in two contexts at
+// once, so plain statics do (port.h).
 //
 // Source: lwIP 2.2.1 src/core/tcp.c, tcp_in.c, tcp_out.c, memp.c; MicroPython extmod/modlwip.c.
 
@@ -12,13 +12,11 @@
 #include "tcptrace.h"
 #include "pcbs.h"
 #include "ring.h"
-#include "board.h"
+#include "port.h"
 #include "lwip/ip.h"
 #include "lwip/memp.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/tcp.h"
-#include "py/gc.h"
-#include "py/mpstate.h"
 
 // --- context ---
 
@@ -43,8 +41,7 @@ static context_t enter(uint8_t cause, const char *name) {
 }
 
 static context_t enter_call(const char *name) {
-    bool collecting = (MP_STATE_THREAD(gc_lock_depth) & GC_COLLECT_FLAG) != 0;
-    return enter(collecting ? CAUSE_GC : CAUSE_API, name);
+    return enter(TCPTRACE_COLLECTING() ? CAUSE_GC : CAUSE_API, name);
 }
 
 static void leave(context_t before) {
@@ -109,7 +106,7 @@ void tcptrace_state(const void *pcb, uint8_t to, const char *file, uint16_t line
     entry->state = to;
     record_t *record = ring_new(RECORD_STATE, entry->conn);
     if (from != to) {
-        entry->since_us = record != NULL ? record->clock_us : clock_us();
+        entry->since_us = record != NULL ? record->clock_us : tcptrace_port_clock_us();
     }
     if (record == NULL) {
         return;
@@ -126,8 +123,8 @@ void tcptrace_state(const void *pcb, uint8_t to, const char *file, uint16_t line
     } else if (to == SYN_SENT || to == SYN_RCVD) {
         const struct tcp_pcb *p = pcb;
         record->addresses = true;
-        record->local_ip = ip4_addr_get_u32(ip_2_ip4(&p->local_ip));
-        record->remote_ip = ip4_addr_get_u32(ip_2_ip4(&p->remote_ip));
+        record->local_ip = pcbs_ip4(&p->local_ip);
+        record->remote_ip = pcbs_ip4(&p->remote_ip);
         record->local_port = p->local_port;
         record->remote_port = p->remote_port;
         record->ack = to == SYN_RCVD ? listener_of_rx : 0;
@@ -138,7 +135,16 @@ static bool is_pcb_pool(memp_t type) {
     return type == MEMP_TCP_PCB || type == MEMP_TCP_PCB_LISTEN;
 }
 
+#if TCPTRACE_OVERLAY // see tcptrace_overlay.h
+#define __wrap_memp_malloc tcptrace_memp_malloc
+#define __real_memp_malloc memp_malloc
+#define __wrap_memp_free tcptrace_memp_free
+#define __real_memp_free memp_free
+#else
 void *__real_memp_malloc(memp_t type);
+void __real_memp_free(memp_t type, void *memory);
+#endif
+
 void *__wrap_memp_malloc(memp_t type) {
     void *memory = __real_memp_malloc(type);
     if (type == MEMP_TCP_PCB) {
@@ -156,7 +162,6 @@ void *__wrap_memp_malloc(memp_t type) {
     return memory;
 }
 
-void __real_memp_free(memp_t type, void *memory);
 void __wrap_memp_free(memp_t type, void *memory) {
     pcb_entry_t *entry = is_pcb_pool(type) ? pcbs_find(memory) : NULL;
     if (entry != NULL) {
@@ -223,8 +228,8 @@ static record_t *put_segment(uint8_t kind, uint32_t conn, const struct pbuf *p, 
 void __real_tcp_input(struct pbuf *p, struct netif *inp);
 void __wrap_tcp_input(struct pbuf *p, struct netif *inp) {
     context_t before = enter(CAUSE_RX, NULL);
-    rx_record = put_segment(RECORD_RX, 0, p, ip4_addr_get_u32(ip4_current_src_addr()),
-        ip4_addr_get_u32(ip4_current_dest_addr()));
+    rx_record = put_segment(RECORD_RX, 0, p, pcbs_ip4(ip_current_src_addr()),
+        pcbs_ip4(ip_current_dest_addr()));
     if (p->len >= TCP_HLEN) {
         context.rx_flags = TCPH_FLAGS((const struct tcp_hdr *)p->payload) & 0xff;
     }
@@ -349,6 +354,7 @@ void tcptrace_would_block(uint32_t conn) {
     }
 }
 
+#if NO_SYS // modlwip
 struct tcp_pcb *__real_tcp_new(void);
 struct tcp_pcb *__wrap_tcp_new(void) {
     context_t before = enter_call("socket");
@@ -357,6 +363,25 @@ struct tcp_pcb *__wrap_tcp_new(void) {
     leave(before);
     return pcb;
 }
+#else // the sockets of lwIP's own API, in api_msg.c
+struct tcp_pcb *__real_tcp_new_ip_type(u8_t type);
+struct tcp_pcb *__wrap_tcp_new_ip_type(u8_t type) {
+    context_t before = enter_call("socket");
+    struct tcp_pcb *pcb = __real_tcp_new_ip_type(type);
+    tcptrace_call(tcptrace_conn_of(pcb), "socket");
+    leave(before);
+    return pcb;
+}
+
+err_t __real_tcp_shutdown(struct tcp_pcb *pcb, int shut_rx, int shut_tx);
+err_t __wrap_tcp_shutdown(struct tcp_pcb *pcb, int shut_rx, int shut_tx) {
+    context_t before = enter_call("shutdown");
+    tcptrace_call(tcptrace_conn_of(pcb), "shutdown");
+    err_t err = __real_tcp_shutdown(pcb, shut_rx, shut_tx);
+    leave(before);
+    return err;
+}
+#endif
 
 err_t __real_tcp_bind(struct tcp_pcb *pcb, const ip_addr_t *ipaddr, u16_t port);
 err_t __wrap_tcp_bind(struct tcp_pcb *pcb, const ip_addr_t *ipaddr, u16_t port) {
@@ -371,7 +396,7 @@ struct tcp_pcb *__real_tcp_listen_with_backlog_and_err(struct tcp_pcb *pcb, u8_t
 struct tcp_pcb *__wrap_tcp_listen_with_backlog_and_err(struct tcp_pcb *pcb, u8_t backlog, err_t *err) {
     context_t before = enter_call("listen");
     put_call(tcptrace_conn_of(pcb), "listen", backlog);
-    listening_ip = pcb != NULL ? ip4_addr_get_u32(ip_2_ip4(&pcb->local_ip)) : 0;
+    listening_ip = pcb != NULL ? pcbs_ip4(&pcb->local_ip) : 0;
     struct tcp_pcb *listener = __real_tcp_listen_with_backlog_and_err(pcb, backlog, err);
     leave(before);
     return listener;
@@ -383,7 +408,7 @@ err_t __wrap_tcp_connect(struct tcp_pcb *pcb, const ip_addr_t *ipaddr, u16_t por
     record_t *record = put_call(tcptrace_conn_of(pcb), "connect", UINT32_MAX);
     if (record != NULL && ipaddr != NULL) {
         record->addresses = true;
-        record->remote_ip = ip4_addr_get_u32(ip_2_ip4(ipaddr));
+        record->remote_ip = pcbs_ip4(ipaddr);
         record->remote_port = port;
     }
     err_t err = __real_tcp_connect(pcb, ipaddr, port, connected);

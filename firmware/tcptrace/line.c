@@ -21,7 +21,7 @@ uint32_t line_crc(const char *text, uint32_t length) {
 }
 
 static void put(line_t *line, char c) {
-    if (line->length < LINE_MAX - 11) { // room for " *", the checksum and LF
+    if (line->length < LINE_BYTES - 11) { // room for " *", the checksum and LF
         line->text[line->length++] = c;
     }
 }

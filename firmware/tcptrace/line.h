@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LINE_MAX (320)
+#define LINE_BYTES (320)
 
 typedef struct {
-    char text[LINE_MAX + 6];
+    char text[LINE_BYTES + 6];
     uint32_t length;
 } line_t;
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "agent.h"
-#include "board.h"
+#include "port.h"
 #include "pcbs.h"
 #include "stream.h"
 #include "tcptrace.h"
@@ -54,14 +54,26 @@ static mp_obj_t cause_object(const record_t *r) {
     return mp_obj_new_str(text.text, text.length);
 }
 
-static mp_obj_t tcptrace_states(void) {
-    mp_obj_t list = mp_obj_new_list(0, NULL);
+// The next record, as a copy: what is made of it may take time, and memory, while lwIP goes on.
+static bool next_record(record_t *record) {
+    TCPTRACE_ENTER;
     // Records that were sent already are still there until newer ones need their place.
     if (ring_head() - cursor > RING_RECORDS) {
         cursor = ring_head() - RING_RECORDS;
     }
-    for (; cursor != ring_head(); cursor++) {
-        const record_t *r = ring_at(cursor);
+    bool some = cursor != ring_head();
+    if (some) {
+        *record = *ring_at(cursor++);
+    }
+    TCPTRACE_EXIT;
+    return some;
+}
+
+static mp_obj_t tcptrace_states(void) {
+    mp_obj_t list = mp_obj_new_list(0, NULL);
+    record_t record;
+    while (next_record(&record)) {
+        const record_t *r = &record;
         bool died = r->kind == RECORD_DIED;
         if ((r->kind != RECORD_STATE && !died) || (died && r->from == CLOSED) || (!died && r->from == r->to)) {
             continue;
@@ -79,17 +91,35 @@ static mp_obj_t tcptrace_states(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(tcptrace_states_obj, tcptrace_states);
 
+typedef struct {
+    uint32_t conn; // 0: no pcb in this place
+    uint8_t state;
+    uint16_t local_port, remote_port;
+} living_t;
+
+static living_t living(uint32_t index) {
+    living_t found = {.conn = 0};
+    TCPTRACE_ENTER;
+    const pcb_entry_t *entry = pcbs_entry(index);
+    if (entry->pcb != NULL) {
+        const struct tcp_pcb *pcb = entry->pcb;
+        found = (living_t) {.conn = entry->conn, .state = entry->state, .local_port = pcb->local_port,
+                            .remote_port = entry->listener ? 0 : pcb->remote_port};
+    }
+    TCPTRACE_EXIT;
+    return found;
+}
+
 static mp_obj_t tcptrace_pcbs(void) {
     mp_obj_t list = mp_obj_new_list(0, NULL);
     for (uint32_t i = 0; i < PCBS_MAX; i++) {
-        const pcb_entry_t *entry = pcbs_entry(i);
-        if (entry->pcb != NULL) {
-            const struct tcp_pcb *pcb = entry->pcb;
+        living_t found = living(i);
+        if (found.conn != 0) {
             mp_obj_t items[4] = {
-                mp_obj_new_int_from_uint(entry->conn),
-                text_object(stream_state_name(entry->state)),
-                MP_OBJ_NEW_SMALL_INT(pcb->local_port),
-                MP_OBJ_NEW_SMALL_INT(entry->listener ? 0 : pcb->remote_port),
+                mp_obj_new_int_from_uint(found.conn),
+                text_object(stream_state_name(found.state)),
+                MP_OBJ_NEW_SMALL_INT(found.local_port),
+                MP_OBJ_NEW_SMALL_INT(found.remote_port),
             };
             mp_obj_list_append(list, mp_obj_new_tuple(4, items));
         }

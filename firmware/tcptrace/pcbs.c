@@ -1,7 +1,7 @@
 // See pcbs.h.
 
 #include "pcbs.h"
-#include "board.h"
+#include "port.h"
 
 static pcb_entry_t entries[PCBS_MAX];
 static uint32_t last_conn;
@@ -9,7 +9,7 @@ static uint32_t last_conn;
 pcb_entry_t *pcbs_add(const void *pcb, bool listener) {
     for (uint32_t i = 0; i < PCBS_MAX; i++) {
         if (entries[i].pcb == NULL) {
-            entries[i] = (pcb_entry_t) {.pcb = pcb, .conn = ++last_conn, .since_us = clock_us(),
+            entries[i] = (pcb_entry_t) {.pcb = pcb, .conn = ++last_conn, .since_us = tcptrace_port_clock_us(),
                                         .state = CLOSED, .listener = listener};
             return &entries[i];
         }
@@ -39,7 +39,7 @@ pcb_entry_t *pcbs_find_tuple(uint16_t local_port, uint16_t remote_port, uint32_t
     for (uint32_t i = 0; i < PCBS_MAX; i++) {
         const struct tcp_pcb *pcb = entries[i].pcb;
         if (pcb != NULL && !entries[i].listener && pcb->local_port == local_port
-            && pcb->remote_port == remote_port && ip4_addr_get_u32(ip_2_ip4(&pcb->remote_ip)) == remote_ip) {
+            && pcb->remote_port == remote_port && pcbs_ip4(&pcb->remote_ip) == remote_ip) {
             return &entries[i];
         }
     }

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "lwip/tcp.h"
+#include "port.h"
 
-#define PCBS_MAX (MEMP_NUM_TCP_PCB + MEMP_NUM_TCP_PCB_LISTEN)
+#define PCBS_MAX TCPTRACE_PCBS
 
 typedef struct {
     const void *pcb; // NULL: free entry
@@ -25,5 +26,10 @@ pcb_entry_t *pcbs_find_tuple(uint16_t local_port, uint16_t remote_port, uint32_t
 void pcbs_remove(pcb_entry_t *entry);
 const pcb_entry_t *pcbs_entry(uint32_t index); // 0 .. PCBS_MAX-1
 uint32_t pcbs_in_use(bool listener);
+
+// Frames have IPv4 addresses only; of others 0.0.0.0 is told.
+static inline uint32_t pcbs_ip4(const ip_addr_t *address) {
+    return IP_IS_V4(address) ? ip4_addr_get_u32(ip_2_ip4(address)) : 0;
+}
 
 #endif

@@ -1,7 +1,7 @@
 // See ring.h. Called from inside lwIP: never waits, never allocates.
 
 #include "ring.h"
-#include "board.h"
+#include "port.h"
 
 #ifdef TCPTRACE_RING_ADDRESS // memory that no linker script knows of
 static record_t *const records = (record_t *)TCPTRACE_RING_ADDRESS;
@@ -9,13 +9,14 @@ _Static_assert(sizeof(record_t) * RING_RECORDS <= TCPTRACE_RING_BYTES, "the ring
 #else
 static record_t records[RING_RECORDS];
 #endif
+_Static_assert((RING_RECORDS & (RING_RECORDS - 1)) == 0, "indexes wrap with the ring");
 static uint32_t head, tail;
 static uint32_t front_loss; // at the tail: records overwritten by newer ones
 static bool keep_newest = true;
 
 static record_t *slot(uint8_t kind, uint32_t conn) {
     record_t *record = &records[head++ % RING_RECORDS];
-    *record = (record_t) {.clock_us = clock_us(), .conn = conn, .kind = kind};
+    *record = (record_t) {.clock_us = tcptrace_port_clock_us(), .conn = conn, .kind = kind};
     return record;
 }
 
@@ -43,6 +44,7 @@ record_t *ring_new(uint8_t kind, uint32_t conn) {
         count_loss(room);
         return NULL;
     }
+    tcptrace_port_wake();
     return slot(kind, conn);
 }
 

@@ -1,10 +1,13 @@
-// The ring of binary records. One writer (lwIP and the socket layer, all in one context) and two
-// readers: the serial stream, which frees records, and Python's tcptrace.states(), which only looks.
+// The ring of binary records. One writer (lwIP and the socket layer, never in two contexts at once) and
+// two readers: the serial stream, which frees records, and Python's tcptrace.states(), which only looks.
+// Readers hold lwIP still (port.h).
 #ifndef LWIPSCOPE_TCPTRACE_RING_H
 #define LWIPSCOPE_TCPTRACE_RING_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "port.h"
 
 enum {
     RECORD_BORN,
@@ -49,7 +52,7 @@ typedef struct {
     bool aborted;       // the cause is the segment, by way of an abort
 } record_t;
 
-#define RING_RECORDS (65536u) // power of two
+#define RING_RECORDS TCPTRACE_RING_RECORDS
 
 record_t *ring_new(uint8_t kind, uint32_t conn); // NULL: no room (counted)
 void ring_keep_newest(bool newest);              // while nobody listens the oldest records make room

@@ -10,7 +10,7 @@
 
 #include "stream.h"
 #include "tcptrace.h"
-#include "board.h"
+#include "port.h"
 #include "lwip/priv/tcp_priv.h"
 #include "shared/runtime/interrupt_char.h"
 
@@ -190,7 +190,7 @@ static bool write_lost(uint32_t count) {
     if (count == 0) {
         return false;
     }
-    line_start(&line, next_seq, clock_us(), "lost");
+    line_start(&line, next_seq, tcptrace_port_clock_us(), "lost");
     line_number(&line, " n=", count);
     finish();
     return true;
@@ -216,18 +216,30 @@ static bool next_record(uint32_t up_to) {
     return false;
 }
 
+static bool time_is_manual(void) {
+    #if TCPTRACE_MANUAL_CLOCK
+    return clock_is_manual();
+    #else
+    return false;
+    #endif
+}
+
 static bool program_runs(void) {
     return mp_interrupt_char != -1;
 }
 
 // It follows real time, so there is none while time is the host's: a run would not be the same twice.
 static bool next_beat(void) {
+    #if TCPTRACE_MANUAL_CLOCK
     uint64_t now_us = clock_real_us();
-    if (clock_is_manual() || now_us - last_beat_us < BEAT_US) {
+    #else
+    uint64_t now_us = tcptrace_port_clock_us();
+    #endif
+    if (time_is_manual() || now_us - last_beat_us < BEAT_US) {
         return false;
     }
     last_beat_us = now_us;
-    line_start(&line, next_seq, clock_us(), "beat");
+    line_start(&line, next_seq, tcptrace_port_clock_us(), "beat");
     line_number(&line, " ring=", ring_head() - ring_tail());
     finish();
     return true;
@@ -255,12 +267,28 @@ static bool next_line(void) {
     return next_record(ring_head()) || next_beat();
 }
 
+static bool next_line_held(void) {
+    TCPTRACE_ENTER;
+    bool some = next_line();
+    TCPTRACE_EXIT;
+    return some;
+}
+
+// Like next_record(), for who does not hold lwIP still.
+static bool next_record_held(void) {
+    TCPTRACE_ENTER;
+    bool some = next_record(ring_head());
+    TCPTRACE_EXIT;
+    return some;
+}
+
 bool tcptrace_finish_line(void) {
     while (line_sent < line.length) {
-        if (!console_try_write(line.text[line_sent])) {
+        uint32_t taken = tcptrace_port_write(line.text + line_sent, line.length - line_sent);
+        if (taken == 0) {
             return false;
         }
-        line_sent++;
+        line_sent += taken;
     }
     return true;
 }
@@ -269,12 +297,12 @@ bool tcptrace_finish_line(void) {
 // the draining is, so what was recorded before it goes first, also at a program's end.
 bool tcptrace_before_text(void) {
     bool runs = program_runs();
-    bool in_order = clock_is_manual() && mode != STREAM_OFF && (runs || program_ran);
+    bool in_order = time_is_manual() && mode != STREAM_OFF && (runs || program_ran);
     do {
         if (!tcptrace_finish_line()) {
             return false;
         }
-    } while (in_order && next_record(ring_head()));
+    } while (in_order && next_record_held());
     program_ran = runs;
     return true;
 }
@@ -293,7 +321,7 @@ void tcptrace_service(void) {
     in_service = true;
     program_ran |= program_runs();
     command_serve();
-    for (int i = 0; i < LINES_PER_TURN && tcptrace_finish_line() && next_line(); i++) {
+    for (int i = 0; i < LINES_PER_TURN && tcptrace_finish_line() && next_line_held(); i++) {
     }
     tcptrace_finish_line();
     in_service = false;
@@ -303,7 +331,7 @@ void tcptrace_service(void) {
 void tcptrace_flush(void) {
     uint32_t patience = 2000000;
     while (mode != STREAM_OFF && patience-- > 0) {
-        if (tcptrace_finish_line() && !next_record(ring_head())) {
+        if (tcptrace_finish_line() && !next_record_held()) {
             return;
         }
     }
@@ -324,7 +352,7 @@ void tcptrace_last_words(const char *fields) {
             return;
         }
         if (!next_record(ring_head())) {
-            line_start(&line, next_seq, clock_us(), "fault");
+            line_start(&line, next_seq, tcptrace_port_clock_us(), "fault");
             line_word(&line, fields);
             finish();
             said = true;

@@ -1,10 +1,11 @@
-"""`lwipscope firmware build|pack|use`: the emulated boards' firmware."""
+"""`lwipscope firmware build|pack|use|overlay`: the emulated boards' firmware, and other ports'."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from lwipscope.cli import overlay
 from lwipscope.cli.common import ProgressLine
 from lwipscope.errors import UsageError
 from lwipscope.firmware import build, pack, selection
@@ -12,7 +13,7 @@ from lwipscope.firmware.firmware import PROFILES, Firmware
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command and its three verbs."""
+    """Declare the command and its verbs."""
     parser = commands.add_parser(
         "firmware",
         help="build, pack or use the emulated boards' firmware",
@@ -75,6 +76,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     using.add_argument("file", type=Path, help="a file that `firmware pack` wrote")
     using.set_defaults(run=run_use)
+    overlay.add(verbs)
 
 
 def run_build(options: argparse.Namespace) -> int:

@@ -68,6 +68,16 @@ def read(path: Path, ram: Sequence[tuple[int, int]] = ()) -> Layout:
             ) from error
 
 
+def load(path: Path) -> Layout:
+    """The layout in a file that `lwipscope layout` wrote, or that of an ELF file."""
+    try:
+        with path.open("rb") as file:
+            is_elf = file.read(4) == b"\x7fELF"
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}") from error
+    return read(path) if is_elf else Layout.load(path)
+
+
 def _library() -> tuple[Any, tuple[type[Exception], ...]]:
     """pyelftools, and what it raises for files that are damaged."""
     try:

@@ -6,7 +6,6 @@ killed run leaves nothing to clean up (flock(2)). Times are in seconds.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from lwipscope import paths
 from lwipscope.errors import DeadlineExceeded
 from lwipscope.firmware.progress import Progress, Step, quiet
+from lwipscope.platform_facts import fcntl
 
 _RETRY_S = 0.1
 

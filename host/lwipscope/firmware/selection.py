@@ -34,6 +34,12 @@ def choose(
                 f"{file} has the lwIP options of profile {firmware.profile!r}, but {profile!r} was "
                 "asked for; name another file or another profile"
             )
+        if not firmware.has_tracer:
+            raise BuildError(
+                f"{file} was built without the tracer, so its board tells nothing by itself; only "
+                "the memory probe can watch it (lwipscope.board.probe). Name firmware with the "
+                "tracer, or leave the option out"
+            )
         if not workarounds and firmware.has_workarounds:
             raise BuildError(
                 f"{file} works around MicroPython's defects, but --no-workarounds was asked for; "
