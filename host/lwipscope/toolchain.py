@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from lwipscope.errors import BuildError
 from lwipscope.firmware.progress import Progress, Step, quiet
+from lwipscope.platform_facts import is_root
 
 _QUICK_S = 30.0
 _INSTALL_S = 1800.0
@@ -129,7 +130,7 @@ def install_missing(progress: Progress = quiet, *, optional: bool = False) -> li
 
 def root_prefix() -> list[str] | None:
     """The words that make a command run as root without asking, or None."""
-    if os.geteuid() == 0:
+    if is_root():
         return []
     sudo = ["sudo", "-n"]
     return sudo if _runs([*sudo, "true"]) else None
@@ -164,7 +165,7 @@ def _what(absent: list[Tool]) -> str:
 
 def _how(absent: list[Tool]) -> str:
     if shutil.which("apt-get"):
-        sudo = "" if os.geteuid() == 0 else "sudo "
+        sudo = "" if is_root() else "sudo "
         names = " ".join(packages(absent))
         return f"type: {sudo}apt-get install --no-install-recommends {names}"
     if shutil.which("brew"):

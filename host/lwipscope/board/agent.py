@@ -7,6 +7,7 @@ wait for the trace, not for the agent. Errors come as errno names.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lwipscope.board.command_port import CommandPort, CommandRefused
@@ -14,6 +15,7 @@ from lwipscope.board.repl import Repl
 from lwipscope.errors import DeadlineExceeded, LwipscopeError
 
 START_TIMEOUT_S = 5.0
+FROZEN = "import lwip_agent\nlwip_agent.run()"
 _READY = b"lwip_agent: ready"
 
 
@@ -68,14 +70,18 @@ class BoardSocket:
 class Agent:
     """The running agent."""
 
-    def __init__(self, port: CommandPort, repl: Repl) -> None:
+    def __init__(
+        self, port: CommandPort, repl: Repl, source: Callable[[], str] = lambda: FROZEN
+    ) -> None:
+        """`source` makes the program that runs it, when it starts."""
         self._port = port
         self._repl = repl
+        self._source = source
         self._names = itertools.count(1)
 
     def start(self) -> None:
-        """Start the frozen agent and wait until it serves."""
-        self._repl.start("import lwip_agent\nlwip_agent.run()")
+        """Start the agent and wait until it serves."""
+        self._repl.start(self._source())
         seen = b""
         while _READY not in seen:
             data = self._repl.read(START_TIMEOUT_S)

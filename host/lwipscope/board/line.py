@@ -44,6 +44,15 @@ class Line(Protocol):
         """Idempotent."""
 
 
+class DescriptorLine(Protocol):
+    """A line that can be polled: never the same descriptor for both ways, neither blocks."""
+
+    @property
+    def from_board_fd(self) -> int: ...
+    @property
+    def to_board_fd(self) -> int: ...
+
+
 class PipeLine:
     """Two pipes. `board_ends` are for QEMU's stdin and stdout; give them, then drop them."""
 

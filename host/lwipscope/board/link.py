@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Callable
 
-import serial
-
 from lwipscope.board.line import READ_TIMEOUT_S, WRITE_TIMEOUT_S, Line
+from lwipscope.board.lock import holders
+from lwipscope.board.tcp_line import TcpLine
 from lwipscope.errors import BoardLost, NoBoard
 from lwipscope.trace.frame import Console, FrameSplitter
 from lwipscope.trace.trace import Trace
@@ -38,6 +39,8 @@ class ConsolePort:
         self._data = bytearray()
         self._closed = False
         self.timeout = 10.0
+        self.give_up_at_s: float | None = None
+        """From then on a read raises TimeoutError: also from a board that never stops talking."""
 
     def put(self, data: bytes) -> None:
         """More console text has come (the reader thread)."""
@@ -58,9 +61,14 @@ class ConsolePort:
 
     def read(self, size: int = 1) -> bytes:
         """Up to `size` bytes; fewer if `timeout` seconds pass, or the line is gone."""
+        timeout_s = self.timeout
+        if self.give_up_at_s is not None:
+            timeout_s = min(timeout_s, self.give_up_at_s - time.monotonic())
+            if timeout_s <= 0:
+                raise TimeoutError("the time for it is over")
         with self._changed:
             self._changed.wait_for(
-                lambda: len(self._data) >= size or self._closed, timeout=self.timeout
+                lambda: len(self._data) >= size or self._closed, timeout=timeout_s
             )
             data = bytes(self._data[:size])
             del self._data[:size]
@@ -90,22 +98,42 @@ class ConsolePort:
 
 
 class SerialLine:
-    """A device, or any URL that pyserial knows. What pyserial raises is an OSError."""
+    """A device, or any URL that pyserial knows. What pyserial raises is an OSError.
 
-    def __init__(self, url: str, baud: int) -> None:
+    `dtr` and `rts` are the lines' levels while it is open: on many boards a change resets them.
+    """
+
+    def __init__(self, url: str, baud: int, *, dtr: bool = False, rts: bool = False) -> None:
         try:
-            self._port = serial.serial_for_url(
-                url,
-                baudrate=baud,
-                timeout=READ_TIMEOUT_S,
-                write_timeout=WRITE_TIMEOUT_S,
-                exclusive=True,
-            )
+            # Imported here: what it asks for depends on the system, and few commands need it.
+            import serial
+
+            with warnings.catch_warnings():
+                # pyserial's RFC 2217 client names its thread in a way that Python warns of.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._port = serial.serial_for_url(
+                    url,
+                    baudrate=baud,
+                    timeout=READ_TIMEOUT_S,
+                    # pyserial's RFC 2217 client has one of its own.
+                    write_timeout=None if "://" in url else WRITE_TIMEOUT_S,
+                    exclusive=True,
+                    do_not_open=True,
+                )
+                # Before it is open, so that they are not moved first.
+                self._port.dtr, self._port.rts = dtr, rts
+                self._port.open()
+        except ImportError as error:
+            raise NoBoard(f"pyserial can't work on this system: {error}") from error
         except (OSError, ValueError) as error:
-            raise NoBoard(
-                f"the serial port {url} can't be opened: {error}. Is another program using it "
-                "(mpremote, a terminal), and may you open it (group dialout)?"
-            ) from error
+            raise NoBoard(_why_not_opened(url, error)) from error
+
+    def pulse_rts(self, seconds: float) -> None:
+        """Hold RTS active for so long: boards with an auto-reset circuit are held in reset."""
+        self._port.dtr = False
+        self._port.rts = True
+        time.sleep(seconds)
+        self._port.rts = False
 
     def read(self) -> bytes:
         try:
@@ -127,7 +155,33 @@ class SerialLine:
         self._port.reset_output_buffer()
 
     def close(self) -> None:
+        connection = getattr(self._port, "_socket", None)
         self._port.close()
+        if connection is not None:
+            # pyserial's RFC 2217 client forgets to close one that the server has closed.
+            connection.close()
+
+
+def open_line(url: str, baud: int, *, dtr: bool = False, rts: bool = False) -> Line:
+    """The line at a device or URL; NoBoard says why not."""
+    if url.startswith("socket://"):
+        return TcpLine(url)
+    return SerialLine(url, baud, dtr=dtr, rts=rts)
+
+
+def _why_not_opened(url: str, error: Exception) -> str:
+    held = holders(url)
+    if held:
+        return (
+            f"the serial port {url} is in use by {' and '.join(held)}; end that first "
+            "(one program at a time can hold a port)"
+        )
+    if "://" in url:
+        return f"the serial port {url} can't be opened: {error}. Does its server run there?"
+    return (
+        f"the serial port {url} can't be opened: {error}. Is another program using it "
+        "(mpremote, a terminal), and may you open it (group dialout)?"
+    )
 
 
 class Link:
@@ -157,7 +211,7 @@ class Link:
         self._closing = self._closed = False
         self._reader: threading.Thread | None = None
         self._owns_line = line is None
-        self._line: Line = SerialLine(url, baud) if line is None else line
+        self._line: Line = open_line(url, baud) if line is None else line
         self._start_reader()
 
     def write(self, data: bytes) -> None:
@@ -177,16 +231,17 @@ class Link:
         taken apart, and its host time. Returns how to stop that."""
         return self._byte_watchers.add(callback)
 
-    def new_life(self, restart: Callable[[], None]) -> None:
+    def new_life(self, restart: Callable[[], None], first_seq: int | None = 0) -> None:
         """Throw away what belongs to the board's old life, call `restart`, begin a new trace.
 
-        The caller has stopped the board, so nothing is on its way.
+        The caller has stopped the board, so nothing is on its way; or `first_seq` is None, and the
+        trace begins with the next hello.
         """
         self._stop_reader()
         self._line.forget()
         self.console.clear()
         self._splitter = FrameSplitter()
-        self.trace = Trace()
+        self.trace = Trace(first_seq)
         self._start_reader()
         restart()
 

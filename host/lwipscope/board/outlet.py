@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import array
 import contextlib
-import fcntl
 import os
 import select
-import termios
 import threading
 import time
-import tty
 
-from lwipscope.board.line import PipeLine
+from lwipscope.board.line import DescriptorLine
+from lwipscope.platform_facts import fcntl, termios, tty
 
 # How long a program may take to read the last words of a board that has ended.
 LAST_WORDS_S = 1.0
@@ -42,7 +40,7 @@ class Outlet:
         self._pump: threading.Thread | None = None
         self._open = True
 
-    def open_for_others(self, line: PipeLine) -> None:
+    def open_for_others(self, line: DescriptorLine) -> None:
         """Nobody else may read or write `line` any more; it is to be closed after this outlet."""
         if self._pump is None:
             fcntl.flock(self._slave_fd, fcntl.LOCK_UN)
@@ -69,7 +67,7 @@ class Outlet:
             os.close(self._master_fd)
             self._master_fd = -1
 
-    def _copy(self, line: PipeLine) -> None:
+    def _copy(self, line: DescriptorLine) -> None:
         """The thread: until closed, or until the board has ended and its last words are read."""
         to_board = to_terminal = b""
         terminal, wake = self._master_fd, self._wake_read

@@ -2,8 +2,7 @@
 
 `Probe` uploads firmware/agent/lwip_probe.py with a layout (lwipscope.firmware.layout) and the
 developer's program, which runs as ever while a software timer looks at lwIP's lists. What it sees
-comes as `sample` frames; `trace.sampled` makes verdicts of them. `UntracedBoard` is the emulated
-board with firmware that has no tracer. Times in seconds of host time.
+comes as `sample` frames; `trace.sampled` makes verdicts of them. Times in seconds of host time.
 """
 
 from __future__ import annotations
@@ -12,29 +11,45 @@ import itertools
 import re
 import time
 from collections.abc import Callable
-from functools import cached_property
 
 from lwipscope import paths
-from lwipscope.board.command_port import TIMEOUT_S, CommandPort
-from lwipscope.board.emulated import EmulatedBoard
+from lwipscope.board.command_port import TIMEOUT_S
 from lwipscope.board.link import Link
 from lwipscope.board.repl import ProgramEnd, Repl
-from lwipscope.errors import DeadlineExceeded, LwipscopeError, NoBoard, UsageError
+from lwipscope.errors import DeadlineExceeded, LwipscopeError, UsageError
 from lwipscope.firmware.layout import LISTS, Layout
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import Event, Hello, Reply
 from lwipscope.trace.frame import RS, FrameSplitter
 from lwipscope.trace.integrity import Integrity
-from lwipscope.trace.sample import Sample
+from lwipscope.trace.sample import Sample, Unseen, Walks
 from lwipscope.trace.trace import Trace
 
 START_TIMEOUT_S = 15.0
 _STOP_TIMEOUT_S = 15.0
 _AGAIN_S = 0.5
 _LOOK_S = 0.05
-_PROMPT = b">>> "
 # A console driver with the tracer makes `?` of the RS in what programs print.
 _DISARMED = re.compile(rb"\?(\d+ \d+ [ -~]* \*[0-9a-f]{8}\r?\n)")
+
+
+# What is closing at the program's end is watched to its end, for half a second at most.
+_LINGER_MS = 500
+# Whatever ends the program, no frame may come at the prompt: the timer is stopped even if a Ctrl-C
+# comes just then. One that came before kbd_intr(-1) is raised by the sleep at the latest.
+_RUN = """
+try:
+    try:
+        exec(SOURCE, {"__name__": "__main__", "time": time, "probe": _probe})
+    finally:
+        kbd_intr(-1)
+finally:
+    try:
+        time.sleep_ms(1)
+    except KeyboardInterrupt:
+        pass
+"""
+_OURS, _THEIRS = 'File "<stdin>"', 'File "<string>"'
 
 
 class NotThisImage(UsageError):
@@ -104,17 +119,26 @@ class Probe:
         assert isinstance(event, Sample)
         return event
 
+    def wait_unseen(self, conn: int, timeout_s: float = TIMEOUT_S) -> Unseen:
+        """Wait until this pcb is in no list any more."""
+        event = self.trace.wait_for(
+            lambda e: isinstance(e, Unseen) and e.conn == conn, timeout_s, f"the end of c{conn}"
+        )
+        assert isinstance(event, Unseen)
+        return event
+
     def stop(self, timeout_s: float = _STOP_TIMEOUT_S) -> ProgramEnd:
         """Ctrl-C, until the program has ended: its end. The evidence is closed then."""
         deadline_s = time.monotonic() + timeout_s
-        while True:
+        while self._repl.running:
             # One that comes while the timer's callback runs is swallowed by MicroPython.
             self._repl.press_ctrl_c()
             try:
-                return self.finish(_AGAIN_S)
+                self._repl.wait(_AGAIN_S)
             except DeadlineExceeded:
                 if time.monotonic() > deadline_s:
                     raise
+        return self.finish(0)
 
     def finish(self, timeout_s: float) -> ProgramEnd:
         """Wait for the program's own end, which closes the evidence."""
@@ -123,7 +147,22 @@ class Probe:
             lambda e: isinstance(e, Reply) and e.re == self._id, TIMEOUT_S, "the probe's last frame"
         )
         self._stop_listening()
-        return end
+        return ProgramEnd(end.output, _theirs(end.error))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the program has ended and the probe with it: nothing more will come."""
+        return self._id > 0 and any(
+            isinstance(event, Reply) and event.re == self._id for event in self.trace.events
+        )
+
+    def wait_closed(self, since: int, timeout_s: float = TIMEOUT_S) -> Walks:
+        """The next summary of its walks, once a second: all that was sampled before has come."""
+        event = self.trace.wait_for(
+            lambda e: isinstance(e, Walks), timeout_s, "a walk of the probe", since
+        )
+        assert isinstance(event, Walks)
+        return event
 
     def evidence(self) -> tuple[list[Event], Integrity]:
         """Everything up to the last frame of the probe: for `trace.sampled.check_sampled`."""
@@ -161,11 +200,15 @@ def program(layout: Layout, make: str, source: str, period_ms: int, reply_id: in
     probe = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     return (
         f"{probe}\nLAYOUT = {_for_the_board(layout)!r}\n_probe = {make}\n"
-        f"_probe.start({period_ms}, {reply_id})\n"
-        # Whatever ends the program, no frame may come at the prompt.
-        f"try:\n    exec({source!r}, {{'__name__': '__main__', 'time': time, 'probe': _probe}})\n"
-        f"finally:\n    _probe.stop({reply_id})\n"
+        f"_probe.start({period_ms}, {reply_id})\nSOURCE = {source!r}\n{_RUN}    "
+        f"_probe.linger({_LINGER_MS})\n    _probe.stop({reply_id})\n"
     )
+
+
+def _theirs(traceback: str) -> str:
+    """Without what the probe is around the program; named as MicroPython does without it."""
+    kept = [line for line in traceback.split("\n") if _OURS not in line]
+    return "\n".join(kept).replace(_THEIRS, _OURS)
 
 
 def _for_the_board(layout: Layout) -> dict[str, object]:
@@ -202,49 +245,3 @@ def _for_the_board(layout: Layout) -> dict[str, object]:
 
 def _nothing() -> None:
     """Nobody listens."""
-
-
-class UntracedBoard(EmulatedBoard):
-    """The emulated board with firmware that has no tracer: it says nothing by itself."""
-
-    @cached_property
-    def port(self) -> CommandPort:
-        return _NoCommands(self.link)
-
-
-class _NoCommands(CommandPort):
-    """What stands for a command port where there is none."""
-
-    def __init__(self, link: Link) -> None:
-        super().__init__(link)
-        self._console = link.console
-        self._of = link
-
-    def hello(self, timeout_s: float = TIMEOUT_S) -> Hello:
-        """Wait for MicroPython's prompt: its banner says who the board is."""
-        said = bytearray()
-        deadline_s = time.monotonic() + timeout_s
-        while not said.endswith(_PROMPT):
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0 or self._console.closed:
-                raise self._of.trace.lost or NoBoard(
-                    f"MicroPython's prompt was expected within {timeout_s:g} s; the board said "
-                    f"{bytes(said[-200:])!r}"
-                )
-            said += self._console.read_some(left_s)
-        banner = re.search(rb"MicroPython (\S+) on [^;]*; ([^\r\n]*)", said)
-        mp, board = (
-            (word.decode("ascii", "replace") for word in banner.groups())
-            if banner
-            else (
-                "?",
-                "?",
-            )
-        )
-        return Hello(0, 0, 0, 0, 1, "0.0", {"mp": mp, "board": board})
-
-    def _ask(self, verb: str, _args: tuple[str | int, ...], _timeout_s: float) -> Event:
-        raise LwipscopeError(
-            f"{verb!r} can't be asked: this firmware has no tracer, so it takes no commands. The "
-            "probe samples its states; for more run firmware made by `lwipscope firmware build`"
-        )

@@ -72,18 +72,51 @@ class QemuFiles:
         return self.log.read_text(errors="replace").strip()[-500:] if self.log.exists() else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How QEMU is connected to the host, as values of its options."""
+
+    serial: str
+    monitor: str
+    wire: str
+
+
+def local_ways(files: QemuFiles) -> Ways:
+    """The serial line on stdin and stdout, the rest by unix sockets."""
+    return Ways(
+        serial="stdio,id=line,signal=off",
+        monitor=f"unix:{_quoted(files.monitor)}",
+        wire=f"dgram,id=wire,local.type=unix,local.path={_quoted(files.nic)},"
+        f"remote.type=unix,remote.path={_quoted(files.wire)}",
+    )
+
+
+def loopback_ways(serial_port: int, monitor_port: int, board_port: int, switch_port: int) -> Ways:
+    """All by 127.0.0.1: two connections that QEMU makes, and datagrams between two ports."""
+    host = "127.0.0.1"
+    return Ways(
+        serial=f"socket,id=line,host={host},port={serial_port},nodelay=on",
+        monitor=f"tcp:{host}:{monitor_port},nodelay=on",
+        wire=f"dgram,id=wire,local.type=inet,local.host={host},local.port={board_port},"
+        f"remote.type=inet,remote.host={host},remote.port={switch_port}",
+    )
+
+
 def command_line(
-    program: str, board_file: BoardFile, elf: Path, files: QemuFiles, extra: Sequence[str]
+    program: str,
+    board_file: BoardFile,
+    elf: Path,
+    files: QemuFiles,
+    ways: Ways,
+    extra: Sequence[str],
 ) -> list[str]:
-    """QEMU with the board's serial line on stdin and stdout."""
+    """QEMU for one board."""
     return [
         *(program, "-M", board_file.emulator.machine, "-kernel", str(elf)),
         *("-nodefaults", "-display", "none", "-monitor", "none"),
-        *("-chardev", "stdio,id=line,signal=off", "-serial", "chardev:line"),
-        *("-qmp", f"unix:{_quoted(files.monitor)}"),
-        "-netdev",
-        f"dgram,id=wire,local.type=unix,"
-        f"local.path={_quoted(files.nic)},remote.type=unix,remote.path={_quoted(files.wire)}",
+        *("-chardev", ways.serial, "-serial", "chardev:line"),
+        *("-qmp", ways.monitor),
+        *("-netdev", ways.wire),
         *("-net", f"nic,model=lan9118,netdev=wire,macaddr={board_file.net.mac}"),
         *("-device", f"loader,file={_quoted(files.params)},addr={_PARAMS_ADDRESS:#x},force-raw=on"),
         *sealed(),

@@ -12,14 +12,16 @@ import io
 import struct
 import time
 from dataclasses import dataclass
-
-from mpremote.transport import TransportError
-from mpremote.transport_serial import SerialTransport
+from functools import cached_property
+from typing import Any
 
 from lwipscope.board.link import ConsolePort, Link
-from lwipscope.errors import BoardLost, DeadlineExceeded, LwipscopeError
+from lwipscope.errors import BoardLost, DeadlineExceeded, LwipscopeError, NoBoard
 
 ENTER_TIMEOUT_S = 10.0
+# A program may take longer to be sent: as long as over the slowest line, and its window's waits.
+_SEND_BYTES_PER_S = 1000
+_MOST_SHOWN = 200
 _END = b"\x04"  # the raw REPL ends output, and then errors, with this byte
 
 
@@ -35,19 +37,29 @@ class ProgramEnd:
     error: str
 
 
-class _Transport(SerialTransport):  # type: ignore[misc]
+def _transport(port: ConsolePort, name: str) -> Any:
     """mpremote's transport on a link that is already open and has a reader."""
+    # Imported when a board is there: by itself it asks for the terminal's modules of each system.
+    try:
+        from mpremote.transport_serial import SerialTransport
+    except ImportError as error:
+        raise NoBoard(
+            f"mpremote, which speaks to a board's prompt, can't work on this system: {error}"
+        ) from error
 
-    def __init__(self, port: ConsolePort, name: str) -> None:
-        # Not calling the parent's: it would open the device a second time.
-        self.serial = port
-        self.device_name = name
-        self.in_raw_repl = False
-        self.use_raw_paste = True
-        self.mounted = False
-        self.timeout = None
-        # Blocking reads, no polling: the same that mpremote does for QEMU's pty.
-        self.is_pty = True
+    class Transport(SerialTransport):  # type: ignore[misc]
+        def __init__(self) -> None:
+            # Not calling the parent's: it would open the device a second time.
+            self.serial = port
+            self.device_name = name
+            self.in_raw_repl = False
+            self.use_raw_paste = True
+            self.mounted = False
+            self.timeout = None
+            # Blocking reads, no polling: the same that mpremote does for QEMU's pty.
+            self.is_pty = True
+
+    return Transport()
 
 
 class Repl:
@@ -55,10 +67,13 @@ class Repl:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._transport = _Transport(link.console, link.url)
         self._output = bytearray()
         self._error = bytearray()
         self._ends = 2
+
+    @cached_property
+    def _transport(self) -> Any:
+        return _transport(self._link.console, self._link.url)
 
     @property
     def running(self) -> bool:
@@ -74,18 +89,25 @@ class Repl:
         """Upload a program and start it; returns when it runs (or failed to compile)."""
         self._output.clear()
         self._error.clear()
+        transport = self._transport
+        from mpremote.transport import TransportError
+
         said = io.StringIO()  # mpremote prints what it could not make sense of
+        console = self._link.console
+        console.give_up_at_s = time.monotonic() + ENTER_TIMEOUT_S + len(source) / _SEND_BYTES_PER_S
         try:
             with contextlib.redirect_stdout(said):
-                self._transport.enter_raw_repl(soft_reset, ENTER_TIMEOUT_S)
-                self._transport.exec_raw_no_follow(source)
+                transport.enter_raw_repl(soft_reset, ENTER_TIMEOUT_S)
+                transport.exec_raw_no_follow(source)
         except (TransportError, struct.error, OSError) as error:
-            if self._link.console.closed:
+            if console.closed:
                 raise self._lost("while a program was sent to it") from error
             raise DeadlineExceeded(
                 f"the board's REPL was expected to take a program, but: {error} "
                 f"{said.getvalue().strip()[-200:]}\nIs MicroPython at its prompt? A reset helps."
             ) from error
+        finally:
+            console.give_up_at_s = None
         self._ends = 0
 
     def read(self, timeout_s: float) -> bytes:
@@ -118,9 +140,16 @@ class Repl:
         return end.output
 
     def interrupt(self, timeout_s: float = 5.0) -> ProgramEnd:
-        """Ctrl-C, then wait for the program's end."""
+        """Ctrl-C, then wait for the program's end; DeadlineExceeded if it ignores that."""
         self.press_ctrl_c()
-        return self.wait(timeout_s)
+        try:
+            return self.wait(timeout_s)
+        except DeadlineExceeded as error:
+            printed = self.output[-_MOST_SHOWN:].decode("utf-8", "replace")
+            raise DeadlineExceeded(
+                f"the program did not end within {timeout_s:g} s of Ctrl-C: it ignores it, or hangs"
+                f"; a reset of the board ends it. Its last output: {printed!r}"
+            ) from error
 
     def press_ctrl_c(self) -> None:
         """Raise KeyboardInterrupt in the program, which may catch it."""

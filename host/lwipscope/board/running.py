@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lwipscope.errors import NoBoard, UsageError
 from lwipscope.paths import temporary_dir
+from lwipscope.platform_facts import is_ours, user_id
 from lwipscope.wire.keeper import Keeper
 
 
@@ -35,7 +36,7 @@ def _folder() -> Path:
 
 
 def _prefix() -> str:
-    return f"lwipscope-{os.getuid()}-"
+    return f"lwipscope-{user_id()}-"
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def running() -> list[RunningBoard]:
     found = []
     for path in sorted(_folder().glob(f"{_prefix()}*.json")):
         try:
-            if path.lstat().st_uid != os.getuid():
+            if not is_ours(path.lstat()):
                 continue
             board = RunningBoard(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError):

@@ -21,6 +21,9 @@ from typing import Self
 
 from lwipscope.errors import DeadlineExceeded, PeerError
 
+# As poll(2) has them; not every system does.
+_IN, _OUT, _ERR = 1, 4, 8
+
 Address = tuple[str, int]
 SocketFactory = Callable[[int, int], socket.socket]
 
@@ -61,10 +64,19 @@ class _Owner:
         """The events that happened within the time, 0 if none did."""
         if self._socket.fileno() == -1:
             raise PeerError("this end of the connection has been closed already")
+        if not hasattr(select, "poll"):  # Windows
+            return self._select(events, timeout_s)
         poll = select.poll()
         poll.register(self._socket, events)
         found = poll.poll(max(0.0, timeout_s) * 1000)
         return found[0][1] if found else 0
+
+    def _select(self, events: int, timeout_s: float) -> int:
+        one = [self._socket]
+        found = select.select(
+            one if events & _IN else [], one if events & _OUT else [], one, max(0.0, timeout_s)
+        )
+        return sum(event for event, ready in zip((_IN, _OUT, _ERR), found, strict=True) if ready)
 
 
 class KernelPeer(_Owner):
@@ -115,7 +127,7 @@ class KernelPeer(_Owner):
 
     def finish_connect(self, timeout_s: float) -> None:
         """Wait for the answer to our SYN."""
-        if not self._poll(select.POLLOUT, timeout_s):
+        if not self._poll(_OUT, timeout_s):
             raise DeadlineExceeded(
                 f"connect to {text_of(self.remote)}: no answer to the SYN within {timeout_s:g} s"
             )
@@ -141,7 +153,7 @@ class KernelPeer(_Owner):
         """Hand over as much as the send buffer takes; 0 if it took nothing within the time."""
         if self._write_shut:
             raise PeerError("send after shutdown_write(): our FIN has been sent")
-        if not self._poll(select.POLLOUT, timeout_s):
+        if not self._poll(_OUT, timeout_s):
             return 0
         try:
             return self._socket.send(data)
@@ -153,7 +165,7 @@ class KernelPeer(_Owner):
 
     def recv(self, max_bytes: int, timeout_s: float = 10.0) -> bytes:
         """What came next; b"" after the peer's FIN."""
-        if not self._poll(select.POLLIN, timeout_s):
+        if not self._poll(_IN, timeout_s):
             raise DeadlineExceeded(f"nothing from {text_of(self.remote)} within {timeout_s:g} s")
         try:
             return self._socket.recv(max_bytes)
@@ -188,7 +200,7 @@ class KernelPeer(_Owner):
 
     def wait_reset(self, timeout_s: float) -> bool:
         """After the peer's FIN: True if its RST comes within the time."""
-        return bool(self._poll(0, timeout_s) & select.POLLERR)
+        return bool(self._poll(0, timeout_s) & _ERR)
 
     def interrupt(self) -> None:
         """Wake another thread's recv. SHUT_RD sends nothing."""
@@ -230,7 +242,7 @@ class KernelListener(_Owner):
 
     def accept(self, timeout_s: float = 10.0) -> KernelPeer:
         """The next connection in ESTABLISHED."""
-        if not self._poll(select.POLLIN, timeout_s):
+        if not self._poll(_IN, timeout_s):
             raise DeadlineExceeded(f"no connection to {self.name} within {timeout_s:g} s")
         sock, remote = self._socket.accept()
         return KernelPeer(sock, remote)

@@ -136,6 +136,12 @@ class RawPeer:
         with self.changed:
             self._here = False
 
+    @property
+    def is_there(self) -> bool:
+        """False once it has vanished or was closed."""
+        with self.changed:
+            return self._here and not self._closed
+
     def come_back(self, *, rebooted: bool = False) -> None:
         """End `vanish`. `rebooted`: without memory, so that old connections are refused."""
         with self.changed:

@@ -14,16 +14,15 @@ minimum frames), so a longer queue would only hide that. Sources: unix(7), Linux
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import struct
-import termios
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
 from lwipscope.errors import WireUnavailable
+from lwipscope.platform_facts import fcntl, termios
 
 QUEUE_FRAMES = 256
 FRAME_MAX_BYTES = 4096  # LAN9118 takes 2 KiB; a longer datagram is cut and thereby recognised
@@ -60,6 +59,10 @@ class BoardLine:
                 "expected a free name in a folder that can be written"
             ) from error
 
+    def receive(self) -> bytes:
+        """The next frame from QEMU; BlockingIOError if none waits."""
+        return self.receiver.recv(FRAME_MAX_BYTES)
+
     def deliver(self, frame: bytes) -> None:
         """Send a frame, keep it until QEMU reads again, or drop it and count why."""
         if self.paused:
@@ -83,7 +86,7 @@ class BoardLine:
         self.queue.clear()
         with suppress(BlockingIOError):
             while True:
-                self.receiver.recv(FRAME_MAX_BYTES)
+                self.receive()
                 count += 1
         self.dropped_paused += count
         return count
@@ -100,6 +103,9 @@ class BoardLine:
         self.sender.close()
         self.switch_path.unlink(missing_ok=True)
 
+    def _connect(self) -> None:
+        self.sender.connect(str(self.board_path))
+
     def _transmit(self, frame: bytes) -> bool:
         """True when done with the frame, False when it has to wait for QEMU."""
         try:
@@ -108,7 +114,7 @@ class BoardLine:
             return False
         except OSError:  # not connected yet, or QEMU ended (ECONNREFUSED) and may be back
             try:
-                self.sender.connect(str(self.board_path))
+                self._connect()
                 self.sender.send(frame)
             except BlockingIOError:
                 return False

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from lwipscope.errors import UsageError, WireUnavailable
+from lwipscope.platform_facts import has_keeper, signals
 from lwipscope.wire.keeper_channel import Channel, KeeperError
 from lwipscope.wire.process import Process
 
@@ -29,7 +30,7 @@ STDOUT = subprocess.STDOUT
 DEVNULL = subprocess.DEVNULL
 START_TIMEOUT_S = 10.0
 END_TIMEOUT_S = 10.0
-_KEYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP, signal.SIGTERM)
+_KEYS = signals("SIGINT", "SIGQUIT", "SIGHUP", "SIGTSTP", "SIGTERM")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,11 @@ class Keeper:
         *,
         tap: TapAddress | None = TapAddress(),
         timeout_s: float = START_TIMEOUT_S,
-    ) -> Self:
+    ) -> Keeper:
         """Start the keeper. `auto`: namespace and TAP if they can be had; `require`: or else
         WireUnavailable; `none`: neither is tried. `tap=None`: a namespace, but no TAP."""
+        if not has_keeper():
+            return cls._without_process(network)
         pairs = [socket.socketpair(), socket.socketpair()]
         theirs = [pair[1].fileno() for pair in pairs]
         main = Path(__file__).with_name("keeper_main.py")
@@ -102,6 +105,18 @@ class Keeper:
             keeper.close()
             raise
         return keeper
+
+    @classmethod
+    def _without_process(cls, network: str) -> Keeper:
+        """Where there is no fork."""
+        if network == "require":
+            raise WireUnavailable(
+                f"a private network namespace with a TAP was required: {sys.platform} has none; "
+                "use Linux (on Windows: WSL 2), or --wire gate"
+            )
+        from lwipscope.wire.plain_keeper import PlainKeeper
+
+        return PlainKeeper()
 
     def __enter__(self) -> Self:
         return self

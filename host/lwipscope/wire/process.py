@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 from lwipscope.errors import DeadlineExceeded, PeerError
-from lwipscope.wire.keeper_channel import Channel
 
 CLOSE_TIMEOUT_S = 5.0
+_KILL = 9  # signal.SIGKILL, which not every system names
+
+
+class Parent(Protocol):
+    """Who started the program: the keeper, by its channel."""
+
+    def exit_code(self, pid: int, timeout_s: float) -> int | None: ...
+    def request(self, verb: str, arguments: dict[str, Any], /) -> object: ...
 
 
 class Process:
@@ -24,7 +30,7 @@ class Process:
 
     def __init__(
         self,
-        channel: Channel,
+        channel: Parent,
         pid: int,
         argv: tuple[str, ...],
         stdin_fd: int | None = None,
@@ -73,7 +79,7 @@ class Process:
             )
         return code
 
-    def kill(self, number: int = signal.SIGKILL) -> None:
+    def kill(self, number: int = _KILL) -> None:
         """Signal it, with its process group if it leads a session; harmless if it has ended."""
         if self.returncode is None:
             self._channel.request("kill", {"pid": self.pid, "signal": int(number)})

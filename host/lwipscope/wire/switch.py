@@ -46,6 +46,8 @@ _Station = BoardLine | Port | TapLine
 class Switch:
     """`Switch(P, Q)` where QEMU has `local.path=Q,remote.path=P`. Both None: no board, peers only.
 
+    `line` is another way to QEMU than those two paths; the switch closes it.
+
     `tap_fd` stays the caller's to close, after the switch. `board_mac` is known from the start.
     """
 
@@ -54,6 +56,7 @@ class Switch:
         switch_path: Path | None = None,
         board_path: Path | None = None,
         *,
+        line: BoardLine | None = None,
         tap_fd: int | None = None,
         board_mac: bytes = BOARD_MAC,
     ) -> None:
@@ -67,12 +70,13 @@ class Switch:
         self._ports: list[Port] = []
         self._names = 0
         self._rules: Rules | None = None
-        self._board: BoardLine | None = None
+        self._board = line
         self._board_mac = board_mac
         self._waits_for_board = False
         self._tap = None if tap_fd is None else TapLine(tap_fd)
         if switch_path is not None and board_path is not None:
             self._board = BoardLine(switch_path, board_path)
+        if self._board is not None:
             self._table[board_mac] = self._board
         self._loop = Loop("lwipscope-switch", self._serve_port, self._after_turn)
         register = self._loop.selector.register
@@ -249,7 +253,7 @@ class Switch:
         assert board is not None
         with suppress(BlockingIOError):
             for _ in range(_BATCH):
-                frame = board.receiver.recv(FRAME_MAX_BYTES)
+                frame = board.receive()
                 if board.paused:
                     board.dropped_paused += 1
                     continue
