@@ -1,7 +1,8 @@
 """A fresh board for every test, and evidence that is complete at its end.
 
-One QEMU per wire serves the whole run; a test gets it after a reset (6 ms). A board that a test
-lost is replaced by a new one. After each test the board's stream is closed with a sync: it has to
+Boards come from our own pytest plugin, from a bench for each wire: a test gets its board after a
+reset (6 ms), and a board that was lost is replaced by a new one. What a failed test leaves is in
+lwipscope-logs/pytest. After each test the board's stream is closed with a sync: it has to
 be complete, its births and deaths have to agree with the board's own list of living pcbs, and
 every transition has to have a cause. `@pytest.mark.evidence_spoiled("why")` is for tests that
 destroy the evidence on purpose.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -20,9 +22,9 @@ from board.helpers import Peer
 from lwipscope.board.board_file import DEFAULT_BOARD, BoardFile
 from lwipscope.board.emulated import EmulatedBoard, StartOptions
 from lwipscope.firmware.firmware import Firmware
-from lwipscope.firmware.selection import choose
 from lwipscope.peer.endpoint import Endpoint
 from lwipscope.peer.kernel import KernelPeer
+from lwipscope.pytest_plugin.bench import Bench
 from lwipscope.scenario.network import Network
 from lwipscope.scenario.stage import Stage
 from lwipscope.tcp.graph import graph_of
@@ -44,62 +46,54 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def keeper() -> Iterator[Keeper]:
+def keeper(lwip_bench: Bench) -> Keeper:
     """Namespace and TAP where the machine gives them; `notes` says why not."""
-    with Keeper.start("auto") as made:
+    return lwip_bench.keeper
+
+
+@pytest.fixture(scope="session")
+def gate_bench(lwip_bench: Bench) -> Iterator[Bench]:
+    """A second one, as on a machine without privileges."""
+    with Bench(replace(lwip_bench.settings, wire="gate")) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def gate_keeper() -> Iterator[Keeper]:
+def gate_keeper(gate_bench: Bench) -> Keeper:
     """As on a machine without privileges: no namespace, no TAP."""
-    with Keeper.start("none") as made:
-        yield made
+    return gate_bench.keeper
 
 
 @pytest.fixture(scope="session")
-def firmware() -> Firmware:
-    return choose("roomy")
+def firmware(lwip_bench: Bench) -> Firmware:
+    return lwip_bench.firmware
 
 
 class Boards:
     """The boards of this run, one for each keeper."""
 
-    def __init__(self, firmware: Firmware) -> None:
-        self._firmware = firmware
-        self._made: dict[Keeper, EmulatedBoard] = {}
+    def __init__(self, *benches: Bench) -> None:
+        self._benches = {bench.keeper: bench for bench in benches}
+        assert len(self._benches) == len(benches)
+
+    def bench(self, keeper: Keeper) -> Bench:
+        """What this keeper belongs to."""
+        return self._benches[keeper]
 
     def fresh(self, keeper: Keeper) -> EmulatedBoard:
         """A board at the beginning of a life: reset, or new if there is none or it was lost."""
-        board = self._made.get(keeper)
-        if board is not None and board.alive() and board.trace.integrity.board_lost is None:
-            board.reset()
-            return board
-        if board is not None:
-            board.close()
-        board_file = BoardFile.load(DEFAULT_BOARD)
-        self._made[keeper] = EmulatedBoard(board_file, self._firmware.elf, keeper)
-        return self._made[keeper]
+        made = self._benches[keeper].fresh()
+        assert isinstance(made, EmulatedBoard)
+        return made
 
     def dismiss(self, keeper: Keeper) -> None:
         """End this keeper's board: one TAP carries one board's frames."""
-        board = self._made.pop(keeper, None)
-        if board is not None:
-            board.close()
-
-    def close(self) -> None:
-        for keeper in list(self._made):
-            self.dismiss(keeper)
+        self._benches[keeper].dismiss()
 
 
 @pytest.fixture(scope="session")
-def boards(firmware: Firmware, keeper: Keeper, gate_keeper: Keeper) -> Iterator[Boards]:
-    assert keeper is not gate_keeper
-    made = Boards(firmware)
-    try:
-        yield made
-    finally:
-        made.close()
+def boards(lwip_bench: Bench, gate_bench: Bench) -> Boards:
+    return Boards(lwip_bench, gate_bench)
 
 
 @pytest.fixture(params=["tap", "gate"])
@@ -127,10 +121,11 @@ def board(
     request: pytest.FixtureRequest, boards: Boards, wire_keeper: Keeper
 ) -> Iterator[EmulatedBoard]:
     """A fresh board; its evidence is checked afterwards."""
-    made = boards.fresh(wire_keeper)
-    yield made
-    if request.node.get_closest_marker("evidence_spoiled") is None:
-        check_evidence(made)
+    with boards.bench(wire_keeper).test(request.node) as made:
+        assert isinstance(made, EmulatedBoard)
+        yield made
+        if request.node.get_closest_marker("evidence_spoiled") is None:
+            check_evidence(made)
 
 
 @pytest.fixture

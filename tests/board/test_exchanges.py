@@ -22,9 +22,9 @@ from lwipscope.scenario.scenario import Scenario
 from lwipscope.scenario.stage import Stage
 from lwipscope.trace.event import Segment, Transition
 from lwipscope.trace.verdict import Verdict
-from lwipscope.wire.capture import Capture, read_pcap
 from lwipscope.wire.keeper import Keeper
 from lwipscope.wire.packet import flags_text, parse_frame
+from lwipscope.wire.pcapng import Capture, read_pcapng
 
 _PROBE = """
 import fcntl, os, struct
@@ -38,7 +38,7 @@ Told = tuple[str, str, int, int, int]
 def segments_of(capture: Path, board_ip: str) -> list[Told]:
     """Direction as the board sees it, flags, numbers and length of each segment of the board."""
     found = []
-    for record in read_pcap(capture):
+    for record in read_pcapng(capture):
         frame = parse_frame(record.data)
         tcp, ip = frame.tcp, frame.ip
         if tcp is not None and ip is not None and board_ip in (ip.src, ip.dst):
@@ -70,7 +70,7 @@ def test_every_exchange_passes_on_both_wires(
     assert all(step in played.events for step in connection.steps)
     assert ("kernel" in played.whose_tcp) == (wire == "tap")
     assert (len(played.endings) > 0) == scenario.needs_nc
-    captured = segments_of(tmp_path / f"{scenario.name}.wire.pcap", board.ip)
+    captured = segments_of(tmp_path / f"{scenario.name}.wire.pcapng", board.ip)
     opening = "rx" if scenario.expected.role == "server" else "tx"
     assert (opening, "S") in [told[:2] for told in captured]
     log = (tmp_path / f"{scenario.name}.serial.log").read_text()
@@ -108,7 +108,7 @@ def test_capture_and_trace_have_the_same_segments(
 ) -> None:
     assert wire in ("tap", "gate")
     scenario = next(s for s in EXCHANGES if s.name == name)
-    path = tmp_path / "wire.pcap"
+    path = tmp_path / "wire.pcapng"
     with Capture(path) as capture:
         board.switch.on_frame(capture.on_frame)
         with Network(wire_keeper, board.switch, board.ip) as network:

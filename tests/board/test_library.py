@@ -130,9 +130,9 @@ def test_a_scenario_over_two_lives(
     before, after = text.split("the board was reset")
     assert re.search(r"^path +LISTEN > SYN_RCVD > ESTABLISHED$", before, re.M)
     assert re.search(r"^path +LISTEN > SYN_RCVD > ESTABLISHED > CLOSED$", after, re.M)
-    assert sorted(path.name for path in tmp_path.glob("*.pcap")) == [
-        "two-lives.life-2.wire.pcap",
-        "two-lives.wire.pcap",
+    assert sorted(path.name for path in tmp_path.glob("*.pcapng")) == [
+        "two-lives.life-2.wire.pcapng",
+        "two-lives.wire.pcapng",
     ]
 
 

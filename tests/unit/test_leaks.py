@@ -7,7 +7,7 @@ import pytest
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import Endpoint, Event, parse_event
 from lwipscope.trace.frame import Frame
-from lwipscope.trace.leaks import PcbTable, find_leaks
+from lwipscope.trace.leaks import PcbTable, PoolUse, find_leaks
 
 LISTENER = """
 born c=1 pool=pcb used=1
@@ -119,3 +119,11 @@ def test_the_table_lists_every_pcb() -> None:
         "  c3 ESTABLISHED 192.0.2.10:6666 - 192.0.2.1:40312",
     ]
     assert PcbTable(()).text() == "  no pcb is taken"
+
+
+def test_the_pools_use_counts_no_listeners() -> None:
+    assert PoolUse.of(events(LISTENER), 5) == PoolUse(used=0, peak=1, size=5)
+    more = "born c=4 pool=pcb used=2\ndied c=4 in=CLOSED by=api:abort used=1\n"
+    use = PoolUse.of(events(LISTENER, ACCEPTED, more, LISTENER_CLOSED), 5)
+    assert use == PoolUse(used=1, peak=2, size=5)
+    assert use.text() == "1 of 5 pcbs taken, at most 2 so far"

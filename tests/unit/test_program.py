@@ -35,7 +35,7 @@ def test_a_folder_takes_its_files_along(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_beginning_is_refused(tmp_path: Path) -> None:
     (tmp_path / "server.py").write_text("")
-    with pytest.raises(UsageError, match=r"there is no main\.py in it to start with, but server"):
+    with pytest.raises(UsageError, match=r"needs a main\.py to start with; it has server"):
         Program.load(tmp_path)
 
 
@@ -66,3 +66,19 @@ def test_tracebacks_get_the_name_of_the_file() -> None:
     program = Program.text("1/0", "app.py")
     told = program.blamed('Traceback:\n  File "<stdin>", line 1, in <module>\nZeroDivisionError\n')
     assert told == 'Traceback:\n  File "app.py", line 1, in <module>\nZeroDivisionError'
+
+
+def test_tracebacks_of_a_folder_name_its_files(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("import lib")
+    (tmp_path / "lib.py").write_text("1/0")
+    told = Program.load(tmp_path).blamed(
+        'Traceback:\n  File "<stdin>", line 4, in <module>\n  File "main.py", line 1, in <module>\n'
+        '  File "/lib.py", line 1, in <module>\n  File "asyncio/core.py", line 9, in run\nError\n'
+    )
+    assert told.split("\n") == [
+        "Traceback:",
+        f'  File "{tmp_path}/main.py", line 1, in <module>',
+        f'  File "{tmp_path}/lib.py", line 1, in <module>',
+        '  File "asyncio/core.py", line 9, in run',
+        "Error",
+    ]

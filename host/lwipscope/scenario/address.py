@@ -7,10 +7,13 @@ other end is the raw peer. Sources: RFC 2131 section 3.2; lwIP 2.2.1 tcp.c
 
 from __future__ import annotations
 
+from typing import cast
+
+from lwipscope.board.emulated import EmulatedBoard
 from lwipscope.peer.dhcp_refusal import DhcpRefusal
 from lwipscope.scenario.careless_agent import careless
 from lwipscope.scenario.pair import SERVER
-from lwipscope.scenario.scenario import RAW, Expected, Scenario
+from lwipscope.scenario.scenario import RAW_AND_SWITCH, Expected, Scenario
 from lwipscope.scenario.several import DIALLED_PORT, Several, nth
 from lwipscope.scenario.stage import Stage
 from lwipscope.tcp.state import State
@@ -21,7 +24,8 @@ _CAUSE = "netif address"
 
 def _lose_address(stage: Stage, conn: int) -> None:
     """When this returns, this connection has ended and so have the others."""
-    with DhcpRefusal(stage.board.switch):
+    # Who needs the switch has an emulated board (`Scenario.needs`).
+    with DhcpRefusal(cast(EmulatedBoard, stage.board).switch):
         stage.board.agent.call("dhcp")
         stage.wait_end(conn)
     stage.note("dhcp", "has offered an address, and then refused it (DHCPNAK)")
@@ -75,7 +79,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _RFC,
         nth(0, f"{SERVER} > CLOSED"),
         _while_open,
-        RAW,
+        RAW_AND_SWITCH,
         "what a lost lease costs",
         others=(
             nth(1, f"{SERVER} > CLOSE_WAIT > CLOSED"),
@@ -92,7 +96,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _RFC,
         nth(0, f"{SERVER} > FIN_WAIT_1 > CLOSED"),
         _while_closing,
-        RAW,
+        RAW_AND_SWITCH,
         "the one state that outlives its address",
         others=(
             nth(1, f"{SERVER} > FIN_WAIT_1 > FIN_WAIT_2 > CLOSED"),

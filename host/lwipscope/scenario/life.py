@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lwipscope.board.emulated import EmulatedBoard
+from lwipscope.board.board import Board
 from lwipscope.errors import Inconclusive, LwipscopeError
 from lwipscope.tcp.edge import Profile
 from lwipscope.tcp.graph import profile_of
@@ -46,7 +46,7 @@ class Life:
         return Timeline(self.stamped, notes=self.notes, console=self.console)
 
 
-def close_life(board: EmulatedBoard, notes: Sequence[Note] = ()) -> Life:
+def close_life(board: Board, notes: Sequence[Note] = ()) -> Life:
     """End the evidence of the board's present life with a sync, if the board still answers."""
     trace = board.trace
     through: Reply | None = None

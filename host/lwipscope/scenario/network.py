@@ -15,6 +15,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cached_property
 
 from lwipscope.board.command_port import ClockMode
 from lwipscope.errors import UsageError, WireUnavailable
@@ -50,7 +51,6 @@ class Network:
         self._stack = ExitStack()
         self._endpoint: Endpoint | None = None
         self._raw_peers = 0
-        self._nc = find_nc()
         if keeper.tap is None:
             self._endpoint = self._stack.enter_context(Endpoint(switch, ip=HOST_IP))
 
@@ -63,6 +63,11 @@ class Network:
     def close(self) -> None:
         """End every peer and gate. Idempotent."""
         self._stack.close()
+
+    @cached_property
+    def _nc(self) -> tuple[str, Variant] | None:
+        # Asking costs a process, which most tests don't need.
+        return find_nc()
 
     @property
     def has_tap(self) -> bool:

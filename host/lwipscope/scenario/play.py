@@ -14,11 +14,13 @@ from pathlib import Path
 
 from lwipscope.board.emulated import EmulatedBoard
 from lwipscope.errors import LwipscopeError
+from lwipscope.runfile.model import WireFrame
 from lwipscope.scenario.deviations import DeviationCheck, judge_deviations
 from lwipscope.scenario.life import Life, need_tracer
 from lwipscope.scenario.network import Network
 from lwipscope.scenario.peer_check import PeerCheck, judge_peer
-from lwipscope.scenario.run_log import RunLog
+from lwipscope.scenario.run_logs import RunLogs
+from lwipscope.scenario.run_record import run_of_played
 from lwipscope.scenario.scenario import Expected, Scenario
 from lwipscope.scenario.stage import Stage
 from lwipscope.scenario.trouble import Trouble, recorded
@@ -55,6 +57,12 @@ class Played:
     trouble: Trouble
     whose_tcp: str
     wall_s: float
+    began_s: float = 0.0
+    """Host time, as of `time.monotonic()`."""
+    frames: Sequence[Sequence[WireFrame]] = ()
+    """What was on the wire in each life, if that was recorded: times from `began_s` on."""
+    board: str = ""
+    board_title: str = ""
 
     @property
     def life(self) -> Life:
@@ -120,7 +128,7 @@ def play(
         watch = WireWatch(board.switch)
         with ExitStack() as stack:
             record = stack.enter_context(recorded(board.switch, rules, seed))
-            logs = _Logs(board, folder, scenario.name) if folder is not None else None
+            logs = RunLogs(board, folder, scenario.name) if folder is not None else None
             if logs is not None:
                 stack.enter_context(logs)
             stage = Stage(board, network)
@@ -133,10 +141,11 @@ def play(
             lives = stage.close()
         # A board that stopped took its end of the wire with it.
         wire_faults = [] if lives[-1].stopped else watch.faults()
+    frames = logs.frames(started_s) if logs is not None else ()
     check, *others = (
         _judged(scenario, expected, lives) for expected in (scenario.expected, *scenario.others)
     )
-    return Played(
+    played = Played(
         scenario=scenario,
         check=check,
         others=tuple(others),
@@ -155,7 +164,14 @@ def play(
         trouble=record.trouble(),
         whose_tcp=whose_tcp if "raw" not in scenario.needs else RAW_TCP,
         wall_s=time.monotonic() - started_s,
+        began_s=started_s,
+        frames=frames,
+        board=board.file.name,
+        board_title=board.file.title,
     )
+    if logs is not None:
+        logs.save(run_of_played(played))
+    return played
 
 
 def _judged(scenario: Scenario, expected: Expected, lives: Sequence[Life]) -> PathCheck:
@@ -181,24 +197,3 @@ def _number(expected: Expected, lives: Sequence[Life]) -> int:
     """The life meant, counted from 0; the nearest if there was none such."""
     number = expected.life if expected.life >= 0 else len(lives) + expected.life
     return max(0, min(number, len(lives) - 1))
-
-
-class _Logs:
-    """The run's logs: each life of the board has files of its own."""
-
-    def __init__(self, board: EmulatedBoard, folder: Path, name: str) -> None:
-        self._board, self._folder, self._name = board, folder, name
-        self._lives = 1
-        self._log = RunLog(board, folder, name)
-
-    def next(self) -> None:
-        """The board has begun its next life."""
-        self._log.close()
-        self._lives += 1
-        self._log = RunLog(self._board, self._folder, f"{self._name}.life-{self._lives}")
-
-    def __enter__(self) -> _Logs:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._log.close()

@@ -7,10 +7,11 @@ application harness and the command line.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lwipscope.board.emulated import EmulatedBoard
+from lwipscope.board.board import Board
 from lwipscope.errors import UsageError
 
 MAIN = "main.py"
@@ -18,6 +19,7 @@ MAIN = "main.py"
 _LINE_CODES = "\x00\x01\x02\x03\x04\x05\x1e"
 _MOST_BYTES = 512 * 1024
 _LEFT_OUT = ("__pycache__",)
+_FRAME = re.compile(r'(  File ")([^"]*)"(.*)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Program:
         files = tuple((where, data) for where, data in _files(path))
         known = dict(files)
         if entry not in known:
-            listed = ", ".join(sorted(known)) or "nothing"
-            raise UsageError(f"{path}: there is no {entry} in it to start with, but {listed}")
+            listed = f"it has {', '.join(sorted(known))}" if known else "it is empty"
+            raise UsageError(f"{path}: a folder needs a {entry} to start with; {listed}")
         return cls(str(path), known[entry], files, entry)
 
     @classmethod
@@ -46,17 +48,35 @@ class Program:
         """From a string."""
         return cls(name, checked(source.encode(), name))
 
-    def start_on(self, board: EmulatedBoard) -> None:
+    def start_on(self, board: Board) -> None:
         """Send it to the board and start it."""
-        if self.files:
-            board.files.install(self.files)
-            board.repl.start(board.files.runner(self.entry))
-        else:
-            board.repl.start(self.source)
+        board.repl.start(self.prepared(board))
+
+    def prepared(self, board: Board) -> str:
+        """What is to be executed; the files of a folder are on the board then."""
+        if not self.files:
+            return self.source.decode()
+        board.files.install(self.files)
+        return board.files.runner(self.entry)
 
     def blamed(self, traceback: str) -> str:
-        """MicroPython's traceback with this program's name: over the serial line it has none."""
-        return traceback.replace('File "<stdin>"', f'File "{self.name}"').rstrip()
+        """MicroPython's traceback with the names that the files have on the host.
+
+        Over the serial line a program has no name; of a folder, what starts it is left out.
+        """
+        if not self.files:
+            return traceback.replace('File "<stdin>"', f'File "{self.name}"').rstrip()
+        known = {name for name, _ in self.files}
+        shown = []
+        for line in traceback.rstrip().split("\n"):
+            found = _FRAME.match(line)
+            if found is None:
+                shown.append(line)
+            elif (name := found[2].lstrip("/")) in known:
+                shown.append(f'{found[1]}{Path(self.name) / name}"{found[3]}')
+            elif name != "<stdin>":
+                shown.append(line)
+        return "\n".join(shown)
 
 
 def source_of(path: Path) -> bytes:

@@ -22,7 +22,7 @@ from lwipscope.scenario.pair import (
     nothing,
     opened,
 )
-from lwipscope.scenario.scenario import RAW, RAW_AND_CLOCK, Expected, Scenario
+from lwipscope.scenario.scenario import RAW_AND_CLOCK, RAW_AND_POWER, Expected, Scenario
 from lwipscope.scenario.stage import Stage
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import Segment
@@ -185,7 +185,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "RFC 9293 3.5.1 and figure 10; 3.10.7.1",
         Expected(SERVER, "server", life=0),
         _peer_speaks,
-        RAW,
+        RAW_AND_POWER,
         "how a peer learns that the board has started again",
         deviations=("rst-always-with-ack",),
     ),
@@ -198,7 +198,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "RFC 9293 3.5.1 and 3.10.7.2, second",
         Expected(SERVER, "server", PEER_PORT + 1),
         _serves_again,
-        RAW,
+        RAW_AND_POWER,
         "a client that sees ECONNRESET ought to connect again, nothing else",
         others=(Expected(SERVER, "server", PEER_PORT, life=0),),
         deviations=("rst-always-with-ack",),
@@ -212,7 +212,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "RFC 9293 3.4.3 and 3.10.7.1",
         Expected(f"{SERVER} > FIN_WAIT_1 > TIME_WAIT", "server", life=0),
         _forgets_time_wait,
-        RAW,
+        RAW_AND_POWER,
         "what TIME_WAIT is for, by its absence",
         deviations=("rst-always-with-ack",),
     ),
@@ -226,7 +226,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "RFC 9293 3.5.1 and figure 9; 3.4.3",
         Expected(CLIENT, "client", PEER_PORT),
         _connects_from_the_same_port,
-        RAW,
+        RAW_AND_POWER,
         "two ends with different memories agree without anybody's help",
         others=(Expected(CLIENT, "client", PEER_PORT, life=0),),
         deviations=("predictable-isn", "quiet-time-absent", "bad-ack-in-syn-sent-burns-retries"),
@@ -240,7 +240,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "RFC 9293 3.4.1 (MUST-8); lwIP's tcp_next_iss and tcp_init",
         Expected(CLIENT, "client", PEER_PORT + 1),
         _numbers,
-        RAW_AND_CLOCK,
+        RAW_AND_CLOCK | RAW_AND_POWER,
         "what a reboot changes, and what it does not",
         peer_path="LISTEN > SYN_RCVD > ESTABLISHED",
         others=(Expected(CLIENT, "client", PEER_PORT, life=0),),

@@ -1,37 +1,59 @@
 """What a run leaves on disk, written as it happens: a kill loses nothing already captured.
 
-`wire.pcap` has every frame of the wire, `serial.log` every event and console line of the board in
-the order in which they came.
+`wire.pcapng` has every frame of the wire, `serial.log` every event and console line of the board
+in the order in which they came. When the log is closed, the board's transitions are put into the
+capture as comments, and `NAME.lwiprun` is written, from which all reports are made. If the run is
+judged later, `save_run` writes both again, with the verdict.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from lwipscope.board.emulated import EmulatedBoard
 from lwipscope.errors import LwipscopeError, UsageError
-from lwipscope.trace.event import Beat, Event
-from lwipscope.wire.capture import Capture
+from lwipscope.runfile.collect import life_of, versions
+from lwipscope.runfile.export import write_pcapng
+from lwipscope.runfile.model import SUFFIX, About, Run, RunLife, WireFrame
+from lwipscope.trace.event import Beat, Event, Reply
+from lwipscope.trace.timeline import Note
+from lwipscope.wire.pcapng import Capture, read_pcapng
 
 
 class RunLog:
-    """Logs one life of one board into a folder, with an optional prefix for the files' names."""
+    """Logs one life of one board into a folder, with an optional prefix for the files' names.
 
-    def __init__(self, board: EmulatedBoard, folder: Path, name: str = "") -> None:
+    `about` tells what is run, for the run file; without it, whoever made the log writes that file.
+    """
+
+    def __init__(
+        self, board: EmulatedBoard, folder: Path, name: str = "", about: About | None = None
+    ) -> None:
         prefix = f"{name}." if name else ""
         self._path = folder / f"{prefix}serial.log"
+        self._run_path = folder / f"{name or 'run'}{SUFFIX}"
+        self._board = board
+        self._trace = board.trace
+        self._about = about
+        self._through: Reply | None = None
+        self._notes: list[Note] = []
+        self._ended = ""
+        self.saved: Run | None = None
+        self.start_s = next((s.at_s for s in self._trace.stamped), time.monotonic())
         self._failure = ""
         self._closed = False
         self._lock = threading.Lock()
         self._stack = ExitStack()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._capture = self._stack.enter_context(Capture(folder / f"{prefix}wire.pcap"))
+            self._capture = self._stack.enter_context(Capture(folder / f"{prefix}wire.pcapng"))
             # Unbuffered: each line is with the operating system when the next one is read.
             self._file = self._stack.enter_context(self._path.open("wb", buffering=0))
             for event in board.trace.events:
@@ -61,6 +83,8 @@ class RunLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if kind is not None:
+            self._ended = self._ended or why(error)
         self.close()
 
     @property
@@ -68,15 +92,85 @@ class RunLog:
         """Why a file is incomplete, if it is."""
         return [self._failure] if self._failure else []
 
+    @property
+    def capture(self) -> Path:
+        """The capture of the wire."""
+        return self._capture.path
+
+    @property
+    def wall_ns(self) -> int:
+        """When the run began, in nanoseconds since 1970."""
+        return self._capture.clock.wall_ns(self.start_s)
+
     def note(self, who: str, text: str) -> None:
         """Something that a peer or the host did."""
+        self._notes.append(Note(time.monotonic(), who, text))
         self._write(f"{'':>14}  {who:<7} {text}\n")
+
+    def evidence_ends(self, through: Reply) -> None:
+        """With this answer to a sync: what the board did after it is not looked at."""
+        self._through = through
+
+    def describe(self, about: About) -> None:
+        """What is run, told before the log is closed: the run file will say so."""
+        self._about = about
+
+    def ended(self, why: str) -> None:
+        """The run ends before its time."""
+        self._ended = why
+
+    def frames(self, start_s: float) -> tuple[WireFrame, ...]:
+        """What was captured; times from `start_s` on (`time.monotonic()`)."""
+        start_ns = self._capture.clock.wall_ns(start_s)
+        return tuple(
+            WireFrame((packet.wall_ns - start_ns) / 1e9, packet.interface, packet.data)
+            for packet in read_pcapng(self._capture.path)
+        )
+
+    def life(self) -> RunLife:
+        """All that is known of this life now."""
+        events, integrity = self._trace.evidence(self._through)
+        return life_of(
+            0,
+            self.start_s,
+            self._trace.stamped[: len(events)],
+            self.frames(self.start_s),
+            integrity,
+            self._notes,
+            self._trace.console,
+        )
+
+    def run(self) -> Run:
+        """The run so far."""
+        life, about, file = self.life(), self._about or About("run"), self._board.file
+        about = replace(
+            about,
+            board=about.board or file.name,
+            board_title=about.board_title or file.title,
+            clock=about.clock or life.fields.get("time", ""),
+            wall_ns=self.wall_ns,
+            lasted_s=time.monotonic() - self.start_s,
+            ended=self._ended,
+            versions=versions(),
+        )
+        return Run(about, (life,))
 
     def close(self) -> None:
         """Idempotent."""
         with self._lock:
+            if self._closed:
+                return
             self._closed = True
         self._stack.close()
+        if self._about is not None:
+            try:
+                run = self.run()
+                run.save(self._run_path)
+                write_pcapng(run, self._capture.path)
+                self.saved = run
+            except (OSError, LwipscopeError) as error:
+                # A full disk must not hide what the run itself has to say.
+                self._failure = self._failure or str(error)
 
     def _event(self, event: Event, _at_s: float) -> None:
         if not isinstance(event, Beat):
@@ -102,3 +196,10 @@ class RunLog:
         except (OSError, LwipscopeError) as error:
             self._failure = self._failure or f"{self._capture.path} is cut off: {error}"
             self._capture.close()
+
+
+def why(error: BaseException | None) -> str:
+    """Why a run ended early, in one line."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return str(error).partition("\n")[0] or type(error).__name__

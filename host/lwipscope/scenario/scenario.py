@@ -13,8 +13,9 @@ from typing import Literal, TypeAlias
 from lwipscope.scenario.stage import Stage
 from lwipscope.trace.connection import Role
 
-Need: TypeAlias = Literal["nc", "kernel", "raw", "clock"]
-"""nc, another well-behaved TCP, the raw peer, board time that can be moved."""
+Need: TypeAlias = Literal["nc", "kernel", "raw", "clock", "switch", "power"]
+"""nc, another well-behaved TCP, the raw peer, board time that can be moved, the board's wire, a
+reset of which the board's program knows nothing."""
 
 FirmwareKind: TypeAlias = Literal["usual", "no-workarounds"]
 
@@ -23,9 +24,13 @@ NEED_TEXTS: dict[Need, str] = {
     "kernel": "a kernel socket at the other end",
     "raw": "the raw peer at the other end, which sends single segments",
     "clock": "board time that can be moved",
+    "switch": "the board's wire in the host, on which anybody can stand",
+    "power": "a reset without warning, as if the power went: no program closes its sockets",
 }
 NC: frozenset[Need] = frozenset({"nc"})
 RAW: frozenset[Need] = frozenset({"raw"})
+RAW_AND_POWER: frozenset[Need] = frozenset({"raw", "power"})
+RAW_AND_SWITCH: frozenset[Need] = frozenset({"raw", "switch"})
 RAW_AND_CLOCK: frozenset[Need] = frozenset({"raw", "clock"})
 
 

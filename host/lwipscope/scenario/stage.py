@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from lwipscope.board.agent import BoardOSError, BoardSocket
+from lwipscope.board.board import Board
 from lwipscope.board.board_time import elapse, leads_to, run_until
-from lwipscope.board.emulated import EmulatedBoard
 from lwipscope.errors import LwipscopeError
 from lwipscope.peer.nc import Netcat
 from lwipscope.scenario.last_words import ended_by_last_words
@@ -32,7 +32,7 @@ class NotAsExpected(LwipscopeError):
 class Stage:
     """One scenario's playing field. The board's agent runs; nothing has happened yet."""
 
-    def __init__(self, board: EmulatedBoard, network: Network) -> None:
+    def __init__(self, board: Board, network: Network) -> None:
         self.board = board
         self.network = network
         self.notes: list[Note] = []
@@ -63,7 +63,7 @@ class Stage:
         """
         self.note("host", "resets the board")
         self.close()
-        hello = self.board.reset()
+        hello = self.board.reset() or self.board.port.hello()
         self._over = False
         for tell in self._on_new_life:
             tell()

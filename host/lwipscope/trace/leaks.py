@@ -111,6 +111,37 @@ class PcbTable:
         return "\n".join(f"  {pcb.text()}" for pcb in self.living) or "  no pcb is taken"
 
 
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """How much of lwIP's pool of pcbs is taken, and was at most; listeners have a pool apart.
+
+    TIME_WAIT counts: its pcbs are in the pool until 2MSL is over or a new connection needs one.
+    """
+
+    used: int
+    peak: int
+    size: int
+
+    @classmethod
+    def of(cls, events: Iterable[Event], size: int) -> PoolUse:
+        """By the numbers that births and deaths tell."""
+        used = peak = 0
+        listeners: set[int] = set()
+        for event in events:
+            if isinstance(event, Born) and event.pool != "pcb":
+                listeners.add(event.conn)
+            elif isinstance(event, Born):
+                used = event.used
+                peak = max(peak, used)
+            elif isinstance(event, Died) and event.conn not in listeners:
+                used = event.used
+        return cls(used, peak, size)
+
+    def text(self) -> str:
+        """`3 of 5 pcbs taken, at most 4 so far`."""
+        return f"{self.used} of {self.size} pcbs taken, at most {self.peak} so far"
+
+
 def find_leaks(
     events: Iterable[Event],
     *,
@@ -133,19 +164,28 @@ def find_leaks(
 def _why(
     pcb: LivingPcb, program_ended: bool, peer_is_there: Callable[[Endpoint], bool | None]
 ) -> str:
-    if pcb.state is State.CLOSE_WAIT:
+    remote = pcb.connection.remote if pcb.connection is not None else None
+    return leak_reason(pcb.state, remote, program_ended, peer_is_there)
+
+
+def leak_reason(
+    state: State,
+    remote: Endpoint | None,
+    program_ended: bool,
+    peer_is_there: Callable[[Endpoint], bool | None],
+) -> str:
+    """Why a pcb in that state is a leak; empty if it is none."""
+    if state is State.CLOSE_WAIT:
         return "the peer has closed, the application has not; no timer ends this"
-    if pcb.state in _ENDS_BY_ITSELF:
+    if state in _ENDS_BY_ITSELF:
         return ""
     if program_ended:
         what = {
             State.LISTEN: "a listener",
             State.ESTABLISHED: "a connection",
             State.CLOSED: "a socket",
-        }[pcb.state]
+        }[state]
         return f"{what} is left though the program has ended"
-    if pcb.state is State.ESTABLISHED:
-        remote = pcb.connection.remote if pcb.connection is not None else None
-        if remote is not None and peer_is_there(remote) is False:
-            return "the other end is gone; nothing but the application's close() will end this"
+    if state is State.ESTABLISHED and remote is not None and peer_is_there(remote) is False:
+        return "the other end is gone; nothing but the application's close() will end this"
     return ""

@@ -22,10 +22,15 @@ _MODULUS = 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One connection of the peer. `isns` are the initial numbers that were seen, either side's."""
+    """One connection of the peer. `isns` are the initial numbers that were seen, either side's.
+
+    `caused_by` has for each state of the path the place of a segment: the one that brought it, or
+    the one that proves it where another state change lies between them.
+    """
 
     path: tuple[State, ...]
     isns: frozenset[int]
+    caused_by: tuple[int, ...] = ()
 
 
 def observe(segments: Iterable[tuple[bool, TcpSegment]]) -> list[Observed]:
@@ -35,7 +40,7 @@ def observe(segments: Iterable[tuple[bool, TcpSegment]]) -> list[Observed]:
     has ended, or in TIME_WAIT, begins another; so does a SYN of the board with another number.
     """
     machines: list[_Machine] = []
-    for from_board, segment in segments:
+    for place, (from_board, segment) in enumerate(segments):
         machine = machines[-1] if machines else None
         if machine is None or machine.gives_way(from_board, segment):
             if not segment.flags & SYN or segment.flags & RST:
@@ -45,12 +50,15 @@ def observe(segments: Iterable[tuple[bool, TcpSegment]]) -> list[Observed]:
             machine = _Machine()
             machines.append(machine)
         if from_board:
-            machine.arrived.append(segment)
+            machine.arrived.append((place, segment))
         else:
+            machine.place = place
             machine.sent(segment)
     for machine in machines:
         machine.settle()
-    return [Observed(tuple(m.path), frozenset(m.isns)) for m in machines if m.path]
+    return [
+        Observed(tuple(m.path), frozenset(m.isns), tuple(m.caused_by)) for m in machines if m.path
+    ]
 
 
 def _ahead(number: int, of: int) -> int:
@@ -63,7 +71,9 @@ class _Machine:
     """One connection, seen from the peer: snd_* are the peer's numbers, rcv_next the board's."""
 
     path: list[State] = field(default_factory=list)
-    arrived: deque[TcpSegment] = field(default_factory=deque)
+    caused_by: list[int] = field(default_factory=list)
+    place: int = 0
+    arrived: deque[tuple[int, TcpSegment]] = field(default_factory=deque)
     isns: set[int] = field(default_factory=set)
     board_isn: int | None = None
     snd_isn: int | None = None
@@ -78,7 +88,9 @@ class _Machine:
         return self.path[-1] if self.path else State.CLOSED
 
     def go(self, *states: State) -> None:
-        self.path.extend(states)
+        for state in states:
+            self.path.append(state)
+            self.caused_by.append(max([self.place, *self.caused_by[-1:]]))
 
     def gives_way(self, from_board: bool, segment: TcpSegment) -> bool:
         """Whether this segment begins another connection."""
@@ -86,7 +98,7 @@ class _Machine:
             return False
         if from_board:
             known = self.board_isn
-            for each in self.arrived:
+            for _, each in self.arrived:
                 known = each.seq if each.flags & SYN else known
             return known is not None and segment.seq != known
         self.settle_for_syn()
@@ -142,7 +154,14 @@ class _Machine:
     def settle(self) -> None:
         """Process all that has arrived."""
         while self.arrived:
-            self._process(self.arrived.popleft())
+            self._process_first()
+
+    def _process_first(self) -> None:
+        """The oldest that has arrived; what it changes is its doing."""
+        now = self.place
+        self.place, segment = self.arrived.popleft()
+        self._process(segment)
+        self.place = now
 
     def _process_what_this_knows(self, segment: TcpSegment) -> None:
         """Process what the peer had processed when it sent this: what it acknowledges."""
@@ -151,11 +170,11 @@ class _Machine:
                 self.settle()
             return
         while self.arrived:
-            first = self.arrived[0]
+            _, first = self.arrived[0]
             end = (first.seq + first.seq_len) % _MODULUS
             if first.seq_len and _ahead(end, segment.ack) > 0:
                 return
-            self._process(self.arrived.popleft())
+            self._process_first()
 
     def _process(self, segment: TcpSegment) -> None:
         match self.state:
@@ -209,7 +228,7 @@ class _Machine:
         self._take_in(segment)
         if self.path[before:] == [State.FIN_WAIT_2, State.TIME_WAIT]:
             # One segment for both: RFC 9293's "eighth" goes to TIME-WAIT straight.
-            del self.path[before]
+            del self.path[before], self.caused_by[before]
 
     def _acknowledged(self, segment: TcpSegment) -> None:
         if self.state is State.SYN_RCVD and self.snd_isn is not None:

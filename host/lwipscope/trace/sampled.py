@@ -129,6 +129,7 @@ def check_sampled(
     *,
     port: int | None = None,
     remote_port: int | None = None,
+    peer: str | None = None,
     role: SampledRole | None = None,
     profile: str = "unknown",
 ) -> SampledCheck:
@@ -145,6 +146,7 @@ def check_sampled(
         if (c.role == role if role else c.role not in ("listener", "idle"))
         and (port is None or c.local.port == port)
         and (remote_port is None or (c.remote is not None and c.remote.port == remote_port))
+        and (peer is None or (c.remote is not None and c.remote.ip == peer))
     ]
     if len(fitting) != 1:
         told = "\n".join(f"  {c.text()}" for c in everything) or "  nothing"
@@ -157,14 +159,15 @@ def check_sampled(
     one = fitting[0]
     verdict, why = judge(expected, one, graph_of(profile))
     problems = integrity.problems()
-    torn = sum(isinstance(event, Torn) for event in kept)
     if problems:
         verdict = Verdict.INCONCLUSIVE if verdict is not Verdict.ERROR else verdict
         why += "\nthe evidence is incomplete: " + "; ".join(problems)
-    return SampledCheck(expected, one, verdict, f"{one.text()}\n{why}\n{_how(kept, torn)}")
+    return SampledCheck(expected, one, verdict, f"{one.text()}\n{why}\n{how_sampled(kept)}")
 
 
-def _how(events: Sequence[Event], torn: int) -> str:
+def how_sampled(events: Sequence[Event]) -> str:
+    """How closely the probe has looked, in a line."""
+    torn = sum(isinstance(event, Torn) for event in events)
     told = [event for event in events if isinstance(event, Walks)]
     if not told:
         return "sampled by the memory probe"
@@ -239,6 +242,8 @@ def _ways(graph: Graph, role: SampledRole) -> dict[State, list[State]]:
         after = State.CLOSED if edge.after is State.LISTEN else edge.after
         if edge.before in (State.CLOSED, State.LISTEN) or after is edge.before:
             continue
+        if edge.before is State.TIME_WAIT and after is not State.CLOSED:
+            continue  # the next connection of the same endpoints (RFC 9293, 3.6.1): see above
         if after not in ways.setdefault(edge.before, []):
             ways[edge.before].append(after)
     return ways

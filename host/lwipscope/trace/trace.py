@@ -33,10 +33,11 @@ _LAST_SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
-    """An event and when the host read it."""
+    """An event, when the host read it, and its frame's text from the kind on (may be empty)."""
 
     at_s: float
     event: Event
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,8 @@ class Trace:
                 ledger.start_at(event.seq)
         if not ledger.frame(frame.seq):
             return None
-        self._events.append(Stamped(at_s, event))
+        said = f"{frame.kind} {frame.tail}" if frame.tail else frame.kind
+        self._events.append(Stamped(at_s, event, said))
         self._judge(event)
         return event
 

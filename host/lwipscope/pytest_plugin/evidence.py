@@ -1,0 +1,149 @@
+"""What a failed test leaves: the timeline in its report, and files in the log folder.
+
+The folder has the failure as pytest shows it, the whole timeline, the console, the wire's capture,
+the serial log, and the run file, from which all reports can be made again. Both logs are written
+as things happen, and removed again if the test passes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import lwipscope
+from lwipscope.board.board import Board
+from lwipscope.board.emulated import EmulatedBoard
+from lwipscope.errors import LwipscopeError
+from lwipscope.pytest_plugin.options import Settings
+from lwipscope.report.run_text import connections_text
+from lwipscope.report.style import Style
+from lwipscope.runfile.model import About
+from lwipscope.scenario.leak_claims import LEAK_S, LeakClaims
+from lwipscope.scenario.other_end import OtherEnd
+from lwipscope.scenario.run_log import RunLog
+from lwipscope.scenario.sampled_watch import so_far
+from lwipscope.scenario.watch import Watch
+from lwipscope.trace.connection import connections
+from lwipscope.trace.event import Beat
+from lwipscope.trace.sampled import sampled_connections
+
+_SHOWN_LINES = 40
+_SYNC_S = 2.0
+_MOST_NAME = 120
+RECORD: pytest.StashKey[Record] = pytest.StashKey()
+
+
+@dataclass(slots=True)
+class Record:
+    """One test's board, where its logs are, and whether it failed."""
+
+    board: Board
+    folder: Path | None
+    log: RunLog | None = None
+    failed: bool = False
+
+
+@contextmanager
+def recorded(item: pytest.Item, board: Board, settings: Settings) -> Iterator[None]:
+    """Log what happens to the board inside."""
+    folder = settings.log_dir / folder_name(item.nodeid)
+    shutil.rmtree(folder, ignore_errors=True)
+    keeps = settings.keep_logs != "none"
+    log = RunLog(board, folder) if keeps and isinstance(board, EmulatedBoard) else None
+    record = Record(board, folder if keeps else None, log)
+    item.stash[RECORD] = record
+    try:
+        yield
+    finally:
+        if log is not None:
+            if record.failed or settings.keep_logs != "fail":
+                verdict = "FAIL" if record.failed else ""
+                log.describe(About(item.nodeid, "pytest", verdict=verdict))
+            log.close()
+        if settings.keep_logs == "fail" and not record.failed:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def attach(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Put the evidence beside a failure."""
+    record = item.stash.get(RECORD, None)
+    if record is None or not report.failed or record.failed:
+        return
+    record.failed = True
+    board = record.board
+    if board.trace.lost is None and board.capabilities.tracer:
+        with suppress(LwipscopeError, OSError):  # what came before is shown all the same
+            board.port.sync(_SYNC_S)
+    events, integrity = board.trace.evidence()
+    lines = [e.line() for e in Watch(board).timeline() if not isinstance(e.event, Beat)]
+    paths = [connection.text() for connection in connections(events)]
+    if not board.capabilities.tracer:
+        events, integrity = so_far(board.trace)
+        paths += [connection.text() for connection in sampled_connections(events)]
+    problems = [f"the evidence is incomplete: {each}" for each in integrity.problems()]
+    head = "\n".join([*problems, "paths:", *(f"  {path}" for path in paths or ["none"])])
+    left_out = len(lines) - _SHOWN_LINES
+    more = [f"({left_out} lines before)"] if left_out > 0 else []
+    if record.log is not None:
+        with suppress(LwipscopeError, OSError):
+            ladders = connections_text(record.log.run(), Style())
+            report.sections.append(("lwip ladder", "\n".join(ladders[:_SHOWN_LINES])))
+    report.sections.append(("lwip timeline", "\n".join([head, *more, *lines[-_SHOWN_LINES:]])))
+    if record.folder is not None:
+        report.sections.append(("lwip logs", str(record.folder)))
+        item.user_properties.append(("lwip_logs", str(record.folder)))
+        report.user_properties.append(("lwip_logs", str(record.folder)))
+        console = b"".join(piece.data for piece in board.trace.console)
+        _write(record.folder, "failure.txt", report.longreprtext)
+        _write(record.folder, "timeline.txt", "\n".join([head, *lines, ""]))
+        _write(record.folder, "console.txt", console.decode("utf-8", "replace"))
+
+
+def nothing_left(item: pytest.Item, board: Board, other_end: OtherEnd) -> None:
+    """End the agent, which closes its sockets: LeakFound if a pcb stays that nothing will end.
+    Looked at only if the test has passed, and the board can tell."""
+    __tracebackhide__ = True
+    record = item.stash.get(RECORD, None)
+    failed = record is not None and record.failed
+    if failed or board.trace.lost is not None or not board.capabilities.tracer:
+        return
+    with suppress(LwipscopeError):  # the test may have ended it
+        board.agent.stop()
+    claims = LeakClaims(Watch(board), other_end, "the agent", lambda: False)
+    claims.no_leaks(LEAK_S, most_time_wait=None, least_free=0)
+
+
+def hide_our_inside(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Of what we raise on purpose the message says it all: show the test's own lines."""
+    error = excinfo.value
+    if not type(error).__module__.startswith("lwipscope."):
+        return
+    ours = str(Path(lwipscope.__file__).parent)
+    if not str(excinfo.traceback[-1].path).startswith(ours):
+        return
+    kept = excinfo.traceback.filter(lambda entry: not str(entry.path).startswith(ours))
+    if kept:
+        excinfo.traceback = kept
+        error.__cause__, error.__suppress_context__ = None, True
+
+
+def folder_name(nodeid: str) -> Path:
+    """A test's folder: readable, short enough for every filesystem, and its own."""
+    plain = re.sub(r"[^\w.,=\[\]-]+", "_", nodeid.replace("::", ".")).strip("_.")
+    if plain != nodeid.replace("::", ".").replace("/", "_") or len(plain) > _MOST_NAME:
+        # What was left out may be all that tells two tests apart.
+        plain = f"{plain[:_MOST_NAME]}-{hashlib.sha256(nodeid.encode()).hexdigest()[:8]}"
+    return Path(plain)
+
+
+def _write(folder: Path, name: str, text: str) -> None:
+    with suppress(OSError):  # a full disk must not hide why the test failed
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
