@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,19 @@ def test_board_in_no_network_of_this_host() -> None:
     finding = found(ONE, "address for boards", IPv4Address("192.168.7.7"))
     assert finding.mark is Mark.PROBLEM
     assert "in no subnet of this host; the way to it is eth0" in finding.seen
+
+
+def test_vpn_is_no_place_for_a_board() -> None:
+    facts = NetworkFacts((ETH0, TUN0), ONE.routes)
+    assert "in no subnet" in chosen(facts, IPv4Address("10.8.0.9"))
+
+
+def test_the_nearest_route_wins_whatever_its_metric() -> None:
+    far, near = Route(EVERYWHERE, "eth0", metric=1), Route(LAN, "wlan0", metric=600)
+    found_ = addresses.way_to(NetworkFacts((), (far, near)), BOARD)
+    assert found_ is near
+    cheaper = replace(near, interface="eth0", metric=100)
+    assert addresses.way_to(NetworkFacts((), (near, cheaper)), BOARD) is cheaper
 
 
 def test_address_of_the_host_itself() -> None:
@@ -205,12 +219,12 @@ def test_proc_tables() -> None:
 def test_this_machine_with_and_without_ip(monkeypatch: pytest.MonkeyPatch) -> None:
     by_ip = interfaces.collect("Linux")
     monkeypatch.setattr(interfaces, "ask", lambda _argv: None)
-    by_ioctl = interfaces.collect("Linux")
-    first = {one.name: one.addresses[:1] for one in by_ip.interfaces}
-    assert {one.name: one.addresses for one in by_ioctl.interfaces} == first
+    by_netlink = interfaces.collect("Linux")
+    first = {one.name: one.addresses for one in by_ip.interfaces}
+    assert {one.name: one.addresses for one in by_netlink.interfaces} == first
     kinds = {one.name: one.kind for one in by_ip.interfaces}
     assert kinds["lo"] == "loopback"
-    assert {one.name: one.kind for one in by_ioctl.interfaces}["lo"] == "loopback"
+    assert {one.name: one.kind for one in by_netlink.interfaces}["lo"] == "loopback"
 
 
 # The firewall.
@@ -290,6 +304,21 @@ def test_macos_firewall(state: bool | None, mark: Mark) -> None:
 
 
 # Wi-Fi.
+
+
+@pytest.mark.parametrize(("says", "state"), [("on", True), ("off", False), ("?", None)])
+def test_what_iw_says(
+    says: str, state: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fake iw: no Wi-Fi is needed to test this."""
+    fake = tmp_path / "iw"
+    text = "command failed: No such device" if state is None else f"Power save: {says}"
+    fake.write_text(f'#!/bin/sh\n[ "$*" = "dev wlan0 get power_save" ] && echo "{text}"\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    down = interface("wlan1", "10.1.1.1/24", "wifi", up=False)
+    facts = wireless.collect(NetworkFacts((LO, WLAN0, ETH0, down)))
+    assert facts == WirelessFacts((("wlan0", state),), True)
 
 
 @pytest.mark.parametrize(

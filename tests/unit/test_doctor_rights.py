@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from lwipscope.doctor import needs, rights
+from lwipscope.doctor import machine, needs, rights
 from lwipscope.doctor.finding import Finding, Mark
 from lwipscope.doctor.machine import Machine
 from lwipscope.doctor.rights import RightsFacts
@@ -76,6 +78,7 @@ def test_container_without_rights() -> None:
     facts = replace(NO_NAMESPACE, bounding=0)
     assert "--cap-add=SYS_ADMIN" in found(facts, "namespace", here).remedy
     assert "--cap-add=NET_RAW" in found(facts, "raw packets", here).remedy
+    assert "--cap-add=NET_RAW" in rights.raw_remedy(replace(USER, bounding=0), PLAIN)
     facts = replace(USER, tap=False, tap_why="/dev/net/tun: No such file", tun_there=False)
     assert found(facts, "TAP", here).remedy == "start the container with --device /dev/net/tun"
 
@@ -150,3 +153,34 @@ def test_this_machine_without_any_right() -> None:
     assert (facts.raw, facts.effective, facts.bounding) == (False, 0, 0)
     assert facts.raw_why == "Operation not permitted"
     assert "--cap-add=NET_RAW" in rights.raw_remedy(facts, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("help_text", "family", "said"),
+    [
+        ("OpenBSD netcat (Debian patchlevel 1)", "debian", ""),
+        ("[v1.10-47]", "debian", "traditional's; type: "),
+        ("Ncat 7.94", "fedora", "ncat's; type: "),
+        ("Ncat 7.94", "macos", "ncat's"),
+    ],
+)
+def test_why_not_nc(
+    help_text: str,
+    family: machine.Family,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A fake nc, which tells whose it is and nothing else."""
+    fake = tmp_path / "nc"
+    fake.write_text(f"#!/bin/sh\necho '{help_text}'\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(machine, "collect", lambda: replace(ROOT, family=family))
+    with Keeper.start("none") as keeper:
+        why = needs.why_not("nc", keeper)
+        (tmp_path / "nc").unlink()
+        assert needs.why_not("nc", keeper).startswith("there is no nc")
+    assert why.removeprefix(f"{fake} is ").startswith(said) and bool(why) == bool(said)
+    if family != "macos" and why:
+        assert re.search("type: (apt-get|dnf) install netcat", why)

@@ -80,6 +80,12 @@ def test_unknown_stack_is_not_called_impossible() -> None:
     assert (State.SYN_RCVD, "client") not in keys(able, Verdict.NEVER)
 
 
+def test_profile_without_a_graph_is_unknown() -> None:
+    assert verdicts(replace(REAL, profile="esp-lwip-sockets")) == verdicts(
+        replace(REAL, profile="unknown")
+    )
+
+
 def test_no_board() -> None:
     assert set(verdicts(Able("emulated", usable=False)).values()) == {
         Verdict.NO_BOARD,
@@ -143,7 +149,7 @@ def test_page_is_plain_without_a_terminal_and_names_the_command() -> None:
     report = examine(FULL, Target())
     text = "\n".join(page.lines(report, Style(colour=False, unicode=False)))
     assert text.isascii() and "\x1b" not in text
-    assert "raw needs CAP_NET_RAW: sudo setcap cap_net_raw+ep /usr/bin/python3" in text
+    assert "needs CAP_NET_RAW: sudo setcap cap_net_raw+ep /usr/bin/python3" in text
     assert text.splitlines()[-1].endswith("a board can be used")
 
 

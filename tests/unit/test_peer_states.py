@@ -13,7 +13,7 @@ OPENS = "p S 0; b S. 0 1; p . 1 1"
 ANSWERS = "b S 0; p S. 0 1; b . 1 1"
 
 
-def paths(script: str) -> list[str]:
+def told(script: str) -> list[tuple[bool, TcpSegment]]:
     """`p F. 1 1 3`: the peer sends FIN+ACK, relative seq 1 and ack 1, 3 bytes."""
     segments = []
     for line in script.split(";"):
@@ -28,7 +28,11 @@ def paths(script: str) -> list[str]:
             payload=bytes(length),
         )
         segments.append((who == "b", one))
-    return [path_text(observed.path) for observed in observe(segments)]
+    return segments
+
+
+def paths(script: str) -> list[str]:
+    return [path_text(observed.path) for observed in observe(told(script))]
 
 
 def path(script: str) -> str:
@@ -103,3 +107,13 @@ def test_a_port_is_used_again() -> None:
         "SYN_SENT > ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED",
         "SYN_SENT > ESTABLISHED",
     ]
+
+
+def test_each_state_has_the_segment_that_brought_or_proves_it() -> None:
+    # The board's FIN (3) is on the wire before the peer's (4), which was sent without knowing it.
+    crossing = f"{OPENS}; b F. 1 1; p F. 1 1; p . 2 2; b . 2 2"
+    (observed,) = observe(told(crossing))
+    assert path_text(observed.path).endswith("FIN_WAIT_1 > CLOSING > TIME_WAIT")
+    assert observed.caused_by == (0, 1, 4, 4, 6)
+    (observed,) = observe(told(f"{OPENS}; b F. 1 1; p . 1 2; p F. 1 2; b . 2 2"))
+    assert observed.caused_by == (0, 1, 3, 5, 6)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from lwipscope.report.ladder import ladder, place_notes
+from lwipscope.report.ladder import ladder
 from lwipscope.report.style import Style
-from lwipscope.scenario.life import Life
+from lwipscope.runfile.model import Run, RunLife
 from lwipscope.scenario.play import Played
+from lwipscope.scenario.run_record import run_of_played
 from lwipscope.tcp.path import path_text
-from lwipscope.trace.connection import Connection, connections
+from lwipscope.trace.connection import Connection
 from lwipscope.trace.verdict import Verdict
 
 WIDTH = 98
@@ -23,6 +24,7 @@ _MOST_DEEDS = 12
 def shown(result: Played, dress: Style, number: int | None = None) -> str:
     """Everything about one scenario; `number` is its place among several."""
     scenario = result.scenario
+    run = run_of_played(result)
     title = scenario.title if number is None else f"{number}. {scenario.title}"
     rule = "─" * WIDTH
     lines = ["", dress.plain(rule), dress.paint(title, "bold"), ""]
@@ -32,7 +34,7 @@ def shown(result: Played, dress: Style, number: int | None = None) -> str:
         lines += [dress.paint(line, "dim") for line in textwrap.wrap(ending, WIDTH)]
     lines += [""]
     for life_number in range(len(result.lives)):
-        lines += _life(result, life_number, dress)
+        lines += _life(result, run, life_number, dress)
     if result.peer.path is not None:
         lines += _labelled("peer path", result.peer.seen)
     if result.peer.expected:
@@ -58,9 +60,9 @@ def shown(result: Played, dress: Style, number: int | None = None) -> str:
     return "\n".join(dress.plain(line) for line in lines)
 
 
-def _life(result: Played, number: int, dress: Style) -> list[str]:
+def _life(result: Played, run: Run, number: int, dress: Style) -> list[str]:
     """The ladder of one life's connection, and the paths that were judged in it."""
-    life, checks = result.lives[number], result.checks_in(number)
+    life, checks = run.lives[number], result.checks_in(number)
     lines = []
     if number:
         boot = life.hello.boot if life.hello is not None else "?"
@@ -72,8 +74,7 @@ def _life(result: Played, number: int, dress: Style) -> list[str]:
         drawn = [check.connection for check in checks] or [*_talked(life)]
     for connection in drawn:
         if connection is not None:
-            placed = place_notes(life.notes, [(s.at_s, s.event) for s in life.stamped])
-            lines += [ladder(connection, life.events, dress, placed, "the other end"), ""]
+            lines += [ladder(life, connection, dress, peer_name="other end"), ""]
             if not checks:
                 lines += _labelled("path", path_text(connection.path))
     for check in checks:
@@ -84,9 +85,9 @@ def _life(result: Played, number: int, dress: Style) -> list[str]:
     return lines
 
 
-def _talked(life: Life) -> list[Connection]:
+def _talked(life: RunLife) -> list[Connection]:
     """The connections of a life in which no path was judged."""
-    return [each for each in connections(life.events) if each.role != "listener"]
+    return [each for each in life.connections if each.role != "listener"]
 
 
 def _shortened(lines: Sequence[str]) -> list[str]:

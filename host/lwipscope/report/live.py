@@ -13,6 +13,7 @@ from collections.abc import Callable
 from lwipscope.report.style import Style, safe
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import Died, Event, Fault, Lost, Segment, Transition, flag_names
+from lwipscope.trace.sample import Sample, Torn, Unseen
 
 _CONSOLE = 40
 
@@ -81,7 +82,9 @@ class Live:
                 size = f" len={event.length}" if event.length else ""
                 text = f"c{event.conn} {arrow} {flag_names(event.flags)}{size}"
                 return self._style.paint(text, "dim")
-            case Lost() | Fault():
+            case Sample() | Unseen():
+                return event.text()
+            case Lost() | Fault() | Torn():
                 return self._style.paint(event.text(), "red")
         return ""
 
