@@ -174,7 +174,8 @@ def test_a_board_file_that_can_not_be_read(desk: Desk) -> None:
     path.write_bytes(b"\xff\xfe\x00schema")
     refused(desk.run("boards", path), 2, "board.toml: not a TOML file")
     refused(desk.run(*QUICK, "--board", "qemu-mps2-an386"), 2, f"did you mean {BOARD!r}?")
-    refused(desk.run("boards", "esp32"), 2, "no board 'esp32'", "known: ", BOARD)
+    refused(desk.run("boards", "esp32"), 2, "no board 'esp32'", "did you mean 'esp32-")
+    refused(desk.run("boards", "toaster"), 2, "no board 'toaster'", "known: ", BOARD)
 
 
 def test_a_board_file_of_ones_own(desk: Desk) -> None:
@@ -209,7 +210,7 @@ def test_qemu_is_killed_during_the_demo(desk: Desk, wanted: str) -> None:
     assert done.code == 4, done
     assert "QEMU was ended by SIGKILL" in done.err
     assert done.err.count("lwipscope: ") == 1
-    assert "captures (pcap) and logs" in done.out or wanted == "board: "
+    assert "captures (pcapng) and logs" in done.out or wanted == "board: "
 
 
 def test_qemu_is_killed_under_start_and_watch(desk: Desk) -> None:

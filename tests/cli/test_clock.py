@@ -114,7 +114,7 @@ def test_mistakes_are_told_with_what_to_try(desk: Desk) -> None:
     watching.expect("watching")
     busy = desk.run("clock", serial, "manual")
     assert busy.code == 3
-    assert "Is another program using it" in one_message(busy)
+    assert "is in use by lwipscope" in one_message(busy)
     watching.interrupt()
     watching.finish()
     ended(program)

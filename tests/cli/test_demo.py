@@ -30,8 +30,9 @@ def test_demo_plays_all_exchanges(desk: Desk, wire: str) -> None:
     assert len(re.findall(judged, joined, re.M)) == len(NAMES)
     assert len(re.findall(r"^verdict +✓ PASS$", done.out, re.M)) == len(NAMES)
     # The ladder: time, a segment's arrow, the state that it led to, its cause.
-    assert re.search(r"^ +\d+\.\d\d +── SYN seq=0 mss=1460 ─+▶  SYN_RCVD +rx SYN$", done.out, re.M)
-    assert re.search(r"◀─+ SYN\+ACK seq=0 ack=1", done.out)
+    syn = r"^ +\d+\.\d\d +SYN_SENT +── SYN seq=0 mss=1460 ─+▶  SYN_RCVD +rx SYN$"
+    assert re.search(syn, done.out, re.M)
+    assert re.search(r"ESTABLISHED +◀─+ SYN\+ACK seq=0 ack=1", done.out)
     assert re.search(r"TIME_WAIT +rx FIN\+ACK$", done.out, re.M)
     assert re.search(r"CLOSED +timer 2MSL, freed$", done.out, re.M)
     # How each nc ends is told.
@@ -40,10 +41,10 @@ def test_demo_plays_all_exchanges(desk: Desk, wire: str) -> None:
     assert "\x1b" not in done.out
     assert max(map(len, done.out.splitlines())) <= 100
     assert ("behind a TAP" in done.out) == (wire == "tap")
-    assert f"captures (pcap) and logs: {desk.logs}" in done.out
+    assert f"captures (pcapng) and logs: {desk.logs}" in done.out
     for name in NAMES:
-        with (desk.logs / f"{name}.wire.pcap").open("rb") as file:
-            assert len(list(dpkt.pcap.Reader(file))) >= 2
+        with (desk.logs / f"{name}.wire.pcapng").open("rb") as file:
+            assert len(list(dpkt.pcapng.Reader(file))) >= 2
         log = (desk.logs / f"{name}.serial.log").read_text()
         assert re.search(r" (SYN_RCVD|SYN_SENT)\b", log)
 
@@ -120,5 +121,6 @@ def test_logs_go_to_a_folder_of_the_run(desk: Desk) -> None:
     assert done.code == 0
     (folder,) = (desk.work / "lwipscope-logs").iterdir()
     assert folder.name.startswith("demo-")
-    assert f"captures (pcap) and logs: lwipscope-logs/{folder.name}" in done.out
-    assert {path.name for path in folder.iterdir()} == {f"{QUICK}.wire.pcap", f"{QUICK}.serial.log"}
+    assert f"captures (pcapng) and logs: lwipscope-logs/{folder.name}" in done.out
+    endings = ("lwiprun", "serial.log", "wire.pcapng")
+    assert sorted(path.name for path in folder.iterdir()) == [f"{QUICK}.{end}" for end in endings]

@@ -28,7 +28,9 @@ COMMANDS = {
     "firmware build": "sources jobs",
     "firmware pack": "file provenance compiler",
     "firmware use": "Verifies compiler",
+    "probe": "layout --elf sampled Ctrl-C identify BOARD Exit codes",
     "setup": "Debian root sudo builds",
+    "doctor": "rights serial network --ip --json CAP_NET_RAW Exit codes",
     "bench": "figure median target",
 }
 

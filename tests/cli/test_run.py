@@ -59,8 +59,8 @@ def assert_logs(desk: Desk, *said: str, frames: int = 0) -> None:
     whole = log + b"".join(map(ast.literal_eval, pieces)).decode("utf-8", "replace")
     for text in said:
         assert text in whole, f"{text!r} is missing\n{log[-3000:]}"
-    with (desk.logs / "wire.pcap").open("rb") as file:
-        assert len(list(dpkt.pcap.Reader(file))) >= frames
+    with (desk.logs / "wire.pcapng").open("rb") as file:
+        assert len(list(dpkt.pcapng.Reader(file))) >= frames
 
 
 def gate_of(program: Program, port: int) -> int:
@@ -211,7 +211,7 @@ def test_many_ctrl_c_during_the_end(desk: Desk, count: int) -> None:
     ("name", "why"),
     [
         ("none.py", "No such file"),
-        (".", "there is no main.py in it to start with"),
+        (".", "needs a main.py to start with; it is empty"),
         ("x/y", "No such file"),
     ],
 )
@@ -220,6 +220,23 @@ def test_a_script_that_can_not_be_read(desk: Desk, name: str, why: str) -> None:
     assert (done.code, done.out) == (2, "")
     assert why in one_message(done)
     assert name in done.err
+
+
+def test_a_folder_is_run_with_its_files(desk: Desk) -> None:
+    folder = desk.work / "app"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "main.py").write_text(
+        "from lib import helper\nprint(open('page.txt').read())\nhelper.go()"
+    )
+    (folder / "lib/helper.py").write_text("def go():\n    raise ValueError(__name__)\n")
+    (folder / "page.txt").write_text("a page")
+    done = desk.run("run", "app")
+    assert done.code == 1
+    assert "a page" in done.out
+    assert 'File "app/main.py", line 3, in <module>' in done.err
+    assert 'File "app/lib/helper.py", line 2, in go' in done.err
+    assert "ValueError: lib.helper" in done.err
+    assert "<stdin>" not in done.err
 
 
 @pytest.mark.parametrize(
@@ -356,7 +373,7 @@ def test_a_program_that_kills_the_board(desk: Desk) -> None:
     assert_logs(desk, "LISTEN", "before", "HardFault")
 
 
-@pytest.mark.parametrize("name", ["wire.pcap", "serial.log"])
+@pytest.mark.parametrize("name", ["wire.pcapng", "serial.log"])
 def test_a_full_disk(desk: Desk, name: str) -> None:
     desk.logs.mkdir()
     (desk.logs / name).symlink_to("/dev/full")

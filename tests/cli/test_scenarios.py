@@ -46,7 +46,7 @@ def test_scenarios_lists_all(desk: Desk) -> None:
 
 @pytest.mark.parametrize("scenario", EVERY, ids=lambda s: s.name)
 def test_an_explanation_fits(scenario: Scenario, capsys: pytest.CaptureFixture[str]) -> None:
-    assert scenarios.run(argparse.Namespace(name=scenario.name)) == 0
+    assert scenarios.run(argparse.Namespace(name=scenario.name, coverage=False)) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"{scenario.name}: ")
     assert max(map(len, out.splitlines())) <= 100
@@ -75,7 +75,7 @@ def test_run_scenario_shows_it(desk: Desk, wire: str) -> None:
     assert len(re.findall(r"◀─+ SYN\+ACK seq=0 ack=1", done.out)) == 2
     assert re.search(r"^path +LISTEN > SYN_RCVD$", done.out, re.M)
     assert re.search(r"^verdict +✓ PASS$", done.out, re.M)
-    assert (desk.logs / f"{HELD}.wire.pcap").exists()
+    assert (desk.logs / f"{HELD}.wire.pcapng").exists()
     assert max(map(len, done.out.splitlines())) <= 100
 
 

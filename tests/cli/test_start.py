@@ -136,7 +136,7 @@ def test_watch_on_a_port_in_use(desk: Desk) -> None:
     busy.expect("busy")
     done = desk.run("watch", serial)
     assert done.code == 3
-    assert "Is another program using it" in one_message(done)
+    assert "is in use by" in one_message(done)
     assert serial in done.err
     busy.interrupt()
     busy.finish()

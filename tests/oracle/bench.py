@@ -79,7 +79,7 @@ class Bench:
         """One of the situations, against a raw peer."""
 
         def with_peer(stage: Stage) -> None:
-            with RawPeer(stage.board.switch, name="raw") as peer:
+            with RawPeer(self.board.switch, name="raw") as peer:
                 field = Field(stage, peer, step_s)
                 play(field)
                 field.settle()

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     print(summary(played, dress))
     count = "1 exchange" if len(played) == 1 else f"{len(played)} exchanges"
     print(f"\n{count} in {time.monotonic() - started_s:.1f} s")
-    print(f"captures (pcap) and logs: {folder}", flush=True)
+    print(f"captures (pcapng) and logs: {folder}", flush=True)
     if stopped is not None:
         raise stopped
     if left_out:

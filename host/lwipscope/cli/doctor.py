@@ -6,8 +6,6 @@ import argparse
 import json
 
 from lwipscope.cli.common import style
-from lwipscope.doctor import page
-from lwipscope.doctor.examination import Target, collect, examine
 from lwipscope.errors import NoBoard
 
 _EPILOG = """\
@@ -26,7 +24,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "doctor",
         help="check this machine, its boards and the network between",
-        description="Looks at tools, rights, cache, serial ports and network, and names the "
+        description="Looks at tools, rights, cache, serial ports and network, and names the\n"
         "command that helps on this machine.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -45,6 +43,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look, tell."""
+    # Only now: `lwipscope --help` declares this command too.
+    from lwipscope.doctor import page
+    from lwipscope.doctor.examination import Target, collect, examine
+
     target = Target.of(options.board, options.port, options.ip)
     report = examine(collect(target), target)
     code = 0 if report.usable else NoBoard.exit_code

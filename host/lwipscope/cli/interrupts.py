@@ -12,7 +12,10 @@ import signal
 import sys
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from lwipscope.platform_facts import signals
+
+_HANG_UP = signals("SIGHUP")
+SIGNALS = signals("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def listen() -> None:
@@ -51,11 +54,11 @@ def _raise(number: int, _frame: FrameType | None) -> None:
     for each in SIGNALS:
         if signal.getsignal(each) is _raise:
             signal.signal(each, _ignore)
-    if number == signal.SIGHUP:
+    if number in _HANG_UP:
         hang_up()
     raise KeyboardInterrupt
 
 
 def _ignore(number: int, _frame: FrameType | None) -> None:
-    if number == signal.SIGHUP:
+    if number in _HANG_UP:
         hang_up()

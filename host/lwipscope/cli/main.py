@@ -25,24 +25,35 @@ incomplete, 130 interrupted.
 
 INTERRUPTED = 130
 
-# Name of the command, and module of this package (a command imports what it needs, no more).
-_COMMANDS = {
-    "demo": "demo",
-    "scenarios": "scenarios",
-    "run-scenario": "run_scenario",
-    "tour": "tour",
-    "run": "run",
-    "start": "start",
-    "watch": "watch",
-    "clock": "clock",
-    "shell": "shell",
-    "nc": "nc",
-    "boards": "boards",
-    "firmware": "firmware",
-    "layout": "layout",
-    "setup": "setup",
-    "doctor": "doctor",
-    "bench": "bench",
+# Name of the command: module of this package, and what the list of commands says of it. (A command
+# imports what it needs, no more, and the list imports none of them.)
+COMMANDS = {
+    "demo": ("demo", "play the first exchanges on the emulated board, and explain them"),
+    "scenarios": ("scenarios", "list the scenarios, or explain one"),
+    "run-scenario": ("run_scenario", "play one scenario of the library and show it"),
+    "tour": ("tour", "drive the board through all eleven states, in both roles"),
+    "run": ("run", "run a MicroPython program on the board and watch its connections"),
+    "start": ("start", "start a board and keep it running, for mpremote"),
+    "watch": ("watch", "show the transitions of a running board, live"),
+    "clock": ("clock", "stop, run or move the time of a running board"),
+    "diagram": ("diagram", "draw the states and edges of a stack, or those that a run took"),
+    "report": ("report", "show a run as one HTML file, to be stepped through"),
+    "show": ("show", "show a recorded run: ladder, tcpdump's lines, explanations"),
+    "export": ("export", "write a run as pcapng, for Wireshark, tshark and tcpdump"),
+    "netstat": ("netstat", "list the board's connections as netstat or ss would"),
+    "shell": ("shell", "enter the board's network, for nc, tcpdump, ss, curl"),
+    "nc": ("nc", "a netcat of our own: -l -p PORT, -N, -k, -v, -z, -w, -q"),
+    "boards": ("boards", "list the boards, the serial ports and the rack"),
+    "identify": ("identify", "tell what a board is and what runs on it"),
+    "flash": ("flash", "put firmware onto a board"),
+    "test": ("test", "identify a board and play every scenario that it can decide"),
+    "clean": ("clean", "remove from a board what lwipscope left on it"),
+    "firmware": ("firmware", "build, pack or use the emulated boards' firmware"),
+    "layout": ("layout", "read out of an ELF file where a stock firmware keeps its pcbs"),
+    "probe": ("probe", "run a program on a board with stock firmware and sample its TCP states"),
+    "setup": ("setup", "install what is missing and build the firmware"),
+    "doctor": ("doctor", "check this machine, its boards and the network between"),
+    "bench": ("bench", "measure how fast the board and the host are"),
 }
 
 
@@ -103,10 +114,11 @@ def _run(arguments: list[str]) -> int:
     # nc's flags are its own, and its -h too.
     if arguments[:1] == ["nc"]:
         return int(importlib.import_module("lwipscope.cli.nc").run_flags(arguments[1:]))
-    for name, module_name in _COMMANDS.items():
-        # `lwipscope --help` lists all; anything else needs one.
-        if chosen == name or chosen not in _COMMANDS:
-            importlib.import_module(f"lwipscope.cli.{module_name}").add(commands)
+    if chosen in COMMANDS:
+        importlib.import_module(f"lwipscope.cli.{COMMANDS[chosen][0]}").add(commands)
+    else:
+        for name, (_, about) in COMMANDS.items():
+            commands.add_parser(name, help=about)
     options = parser.parse_args(arguments)
     if not options.command:
         parser.print_help()

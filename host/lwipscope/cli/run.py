@@ -24,15 +24,19 @@ from lwipscope.cli.common import (
 from lwipscope.cli.doors import Doors, add_port_option
 from lwipscope.errors import BoardLost, DeadlineExceeded
 from lwipscope.report.live import Live
+from lwipscope.report.run_text import connections_text
+from lwipscope.report.style import Style
+from lwipscope.runfile.model import About, Run
 from lwipscope.scenario.network import Network
 from lwipscope.scenario.program import Program
-from lwipscope.scenario.run_log import RunLog
+from lwipscope.scenario.run_log import RunLog, why
 from lwipscope.tcp.path import path_text
 from lwipscope.trace.connection import connections
 from lwipscope.trace.event import Event
 
 _READ_S = 0.5
 _INTERRUPT_S = 3.0
+_LADDERS = 4  # a page; more would hide what the program printed
 _SILENCE_S = 2.5  # a heart beats once a second
 
 
@@ -70,8 +74,10 @@ def run(options: argparse.Namespace) -> int:
         doors = Doors(network, _print)
         doors.to_terminals(options.port)
         live = Live(_print, dress, segments=options.segments)
+        name = options.script.resolve().name
+        about = About(name, "run", f"{name} on the board", whose_tcp=network.whose_tcp)
         with (
-            RunLog(on.board, folder) as log,
+            RunLog(on.board, folder, about=about) as log,
             announced(on.board.file.name, on.board.link.url, on.keeper),
         ):
             on.board.trace.on_event(live.event)
@@ -79,12 +85,17 @@ def run(options: argparse.Namespace) -> int:
             print(f"running {options.script} (Ctrl-C ends it)\n", flush=True)
             try:
                 end = _follow(on.board, program, live, options.seconds)
-                events, integrity = on.board.trace.evidence(on.board.port.sync())
+                through = on.board.port.sync()
+                events, integrity = on.board.trace.evidence(through)
+                log.evidence_ends(through)
             except (BoardLost, DeadlineExceeded, KeyboardInterrupt) as error:
                 # What came before is shown all the same.
                 stopped = error
                 events, integrity = on.board.trace.evidence()
+                log.ended(why(error))
         live.finish()
+        if log.saved is not None:
+            _print_ladders(log.saved, dress)
         _print_paths(events)
         print(f"captures and logs: {folder}", flush=True)
     if stopped is not None:
@@ -98,6 +109,17 @@ def run(options: argparse.Namespace) -> int:
         )
         return 1
     return 4 if problems else 0
+
+
+def _print_ladders(run_: Run, dress: Style) -> None:
+    """Of the first connections; `lwipscope show` has all."""
+    found = [c for life in run_.lives for c in life.connections if c.role != "listener"]
+    for connection in found[:_LADDERS]:
+        print()
+        for line in connections_text(run_, dress, conn=connection.id)[:-1]:
+            print(line)
+    if len(found) > _LADDERS:
+        print(f"\n{len(found) - _LADDERS} more connections: lwipscope show --connection cN")
 
 
 def _print_paths(events: Sequence[Event]) -> None:

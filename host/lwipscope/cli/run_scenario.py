@@ -142,7 +142,7 @@ def _play(options: argparse.Namespace) -> Verdict:
         seed = options.seed or 0
         played = play(scenario, on.board, on.keeper, folder, rules=rules, seed=seed)
         print(shown(played, dress))
-        print(f"\ncaptures (pcap) and logs: {folder}", flush=True)
+        print(f"\ncaptures (pcapng) and logs: {folder}", flush=True)
     return played.verdict
 
 

@@ -8,6 +8,7 @@ from lwipscope.board.running import announced
 from lwipscope.cli.common import add_board_options, add_log_option, bench, describe, log_folder
 from lwipscope.cli.doors import Doors, add_port_option
 from lwipscope.errors import BoardLost
+from lwipscope.runfile.model import About
 from lwipscope.scenario.network import Network
 from lwipscope.scenario.run_log import RunLog
 
@@ -34,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
     with bench(options) as on, Network(on.keeper, on.board.switch, on.board.ip) as network:
         folder = log_folder(options, "start")
         print(describe(on, network.whose_tcp))
-        with RunLog(on.board, folder):
+        about = About("start", "start", "a board kept running", whose_tcp=network.whose_tcp)
+        with RunLog(on.board, folder, about=about):
             # The line is for others now: nothing is sent on it until somebody asks.
             on.board.port.stream("off")
             serial = on.board.release_line()

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         f"\n{reached} of {len(table)} reached, {absent} that lwIP does not have, in "
         f"{len(played)} scenarios and {time.monotonic() - started_s:.1f} s"
     )
-    print(f"captures (pcap) and logs: {folder}", flush=True)
+    print(f"captures (pcapng) and logs: {folder}", flush=True)
     missed = int(not all(cell.good for cell in table))
     return max(missed, *(result.verdict.exit_code for result in played))
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 import time
 
+from lwipscope.board.board_file import names
 from lwipscope.board.command_port import CommandPort
+from lwipscope.board.device_file import device_names
 from lwipscope.board.link import Link
+from lwipscope.board.opening import is_port, resolve
+from lwipscope.board.rack import Rack
 from lwipscope.board.running import the_one
 from lwipscope.cli.common import style
+from lwipscope.cli.watch_full import watch_full
+from lwipscope.cli.watch_keys import has_keys
+from lwipscope.cli.watch_screen import has_rich
 from lwipscope.errors import DeadlineExceeded, LwipscopeError, NoBoard
 from lwipscope.report.live import Live
 from lwipscope.trace.event import Hello
@@ -25,24 +33,37 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "watch",
         help="show the transitions of a running board, live",
-        description="Opens the serial line of a board that runs firmware with the tracer and "
-        "prints each transition with its cause, until Ctrl-C. It does not disturb the program.",
+        description="Opens the serial line of a board that runs firmware with the tracer and shows "
+        "its pcb table, each transition with its cause, and the states that are taken now, until q "
+        "or Ctrl-C. It does not disturb the program. Where the output is no terminal, or with "
+        "--plain, transitions are printed line by line.",
+        epilog="The full screen needs rich (pip install lwipscope[tui]). Its keys: q quit, "
+        "p pause, f filter by port, s save as a run file, ? help.",
     )
     parser.add_argument(
-        "serial", nargs="?", help="device or URL of the line (default: the board that was started)"
+        "serial",
+        nargs="?",
+        metavar="BOARD",
+        help="device or URL of its line, or its name in the rack file (default: the emulated board "
+        "that was started)",
     )
     parser.add_argument("--pid", type=int, help="the lwipscope process whose board it is")
     parser.add_argument("--baud", type=int, default=115200, help="speed of the line [%(default)s]")
     parser.add_argument("--segments", action="store_true", help="show segments too")
+    parser.add_argument("--plain", action="store_true", help="lines, also on a terminal")
     parser.add_argument("--seconds", type=float, metavar="S", help="end after so long")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """0 on Ctrl-C or when the time is over."""
-    serial = options.serial or the_one(options.pid).serial
+    serial = (
+        _port_of(options.serial, options.pid) if options.serial else the_one(options.pid).serial
+    )
     link = Link(serial, options.baud, trace=Trace(first_seq=None))
     port = CommandPort(link)
+    if _on_full_screen(options):
+        return _full_screen(link, port, serial, options)
     live = Live(_print, style(), console=False, segments=options.segments)
     try:
         hello = _greet(port, serial)
@@ -63,6 +84,45 @@ def run(options: argparse.Namespace) -> int:
             with contextlib.suppress(LwipscopeError):
                 port.stream("off")
         link.close()
+
+
+def _port_of(board: str, pid: int | None) -> str:
+    """The port of a board that is named in one of the ways of `open_board`."""
+    named = "@" in board or board.startswith("any:") or Rack.load().named(board) or board in names()
+    if is_port(board) or not (named or board in ("qemu", *device_names())):
+        return board
+    target = resolve(board)
+    if target.kind == "emulated":
+        return the_one(pid).serial
+    port = target.places[0].locate()
+    if port is None:
+        raise NoBoard(f"{board} is not there: no port of this machine is the one of its entry")
+    return port
+
+
+def _on_full_screen(options: argparse.Namespace) -> bool:
+    """Whether the terminal can show it, and the user wants it."""
+    terminal = sys.stdout.isatty() and has_keys() and os.environ.get("TERM", "dumb") != "dumb"
+    if options.plain or not terminal:
+        return False
+    if not has_rich():
+        print(
+            "the full screen needs rich: pip install lwipscope[tui]; until then, line by line",
+            file=sys.stderr,
+        )
+        return False
+    return True
+
+
+def _full_screen(link: Link, port: CommandPort, serial: str, options: argparse.Namespace) -> int:
+    try:
+        _greet(port, serial)
+        watch_full(link, options.baud, segments=options.segments, seconds=options.seconds)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        link.close()
+    return 0
 
 
 def _pause(link: Link, seconds: float) -> None:

@@ -55,7 +55,7 @@ class Target:
             return cls("real" if port is not None else "any", port or "", port, address)
         file = BoardFile.load(board)
         emulator = getattr(file, "emulator", None)
-        profile = file.lwip.stack_profile
+        profile = getattr(getattr(file, "lwip", None), "stack_profile", "unknown")
         if emulator is None:
             return cls("real", file.name, port, address, profile)
         if port is not None or address is not None:

@@ -1,13 +1,11 @@
 """The machine's network interfaces, addresses, routes and neighbours, from its own tables.
 
 `parse_*` read what `ip -j addr`, `ifconfig` (macOS), /proc/net/route and /proc/net/arp say; where
-`ip` is absent, the addresses come by ioctl. Nothing is sent. Sources: ip-address(8), proc(5),
-netdevice(7).
+`ip` is absent, the addresses come by netlink. Nothing is sent. Sources: ip-address(8), proc(5).
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 import socket
@@ -16,24 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from lwipscope.doctor.asking import ask, read
-
-Kind: TypeAlias = Literal["ethernet", "wifi", "point-to-point", "virtual", "loopback"]
-
-_SIOCGIFFLAGS, _SIOCGIFADDR, _SIOCGIFNETMASK = 0x8913, 0x8915, 0x891B
-_IFF_UP, _IFF_LOOPBACK, _IFF_POINTOPOINT = 0x1, 0x8, 0x10
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """One interface with its IPv4 addresses. A VPN is of the kind point-to-point."""
-
-    name: str
-    kind: Kind = "ethernet"
-    up: bool = True
-    addresses: tuple[IPv4Interface, ...] = ()
+from lwipscope.wire.interfaces import Interface, Kind, by_netlink, parse_ifconfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +62,8 @@ def collect(system: str) -> NetworkFacts:
         )
     said = ask(["ip", "-j", "addr", "show"])
     return NetworkFacts(
-        parse_ip_json(said.out if said and said.code == 0 else "", _kind_of) or _by_ioctl(),
+        parse_ip_json(said.out if said and said.code == 0 else "", _kind_of)
+        or by_netlink(_kind_of),
         parse_routes(read("/proc/net/route") or ""),
         parse_arp(read("/proc/net/arp") or ""),
     )
@@ -111,30 +95,6 @@ def parse_ip_json(text: str, kind_of: Callable[[str], Kind | None]) -> tuple[Int
                 ),
             )
         )
-    return tuple(found)
-
-
-def parse_ifconfig(text: str) -> tuple[Interface, ...]:
-    """What macOS's ifconfig prints. Whether an en device is Wi-Fi it does not tell."""
-    found = []
-    for block in re.split(r"^(?=\S)", text, flags=re.M):
-        head = re.match(r"(\S+): flags=\w+<([^>]*)>", block)
-        if head is None:
-            continue
-        name, flags = head[1], head[2].split(",")
-        kind: Kind = (
-            "virtual" if re.match(r"(bridge|vmenet|vmnet|awdl|llw|anpi)", name) else ("ethernet")
-        )
-        if "LOOPBACK" in flags:
-            kind = "loopback"
-        elif "POINTOPOINT" in flags:
-            kind = "point-to-point"
-        addresses = [
-            IPv4Interface(f"{ip}/{bin(int(mask, 16)).count('1')}")
-            for ip, mask in re.findall(r"inet ([\d.]+).*?netmask (0x[0-9a-f]{8})", block)
-        ]
-        up = "UP" in flags and "status: inactive" not in block
-        found.append(Interface(name, kind, up, tuple(addresses)))
     return tuple(found)
 
 
@@ -195,26 +155,17 @@ def _kind_of(name: str) -> Kind | None:
     return None
 
 
-def _by_ioctl() -> tuple[Interface, ...]:
-    """One address for each interface, without any program."""
-    found = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
-        for _, name in socket.if_nameindex():
-
-            def asked(request: int, name: str = name) -> bytes | None:
-                try:
-                    return fcntl.ioctl(asker, request, struct.pack("16s24x", name.encode()))
-                except OSError:
-                    return None
-
-            flags = struct.unpack_from("=H", asked(_SIOCGIFFLAGS) or bytes(18), 16)[0]
-            ip, mask = asked(_SIOCGIFADDR), asked(_SIOCGIFNETMASK)
-            kind: Kind = _kind_of(name) or "ethernet"
-            if flags & _IFF_LOOPBACK:
-                kind = "loopback"
-            elif flags & _IFF_POINTOPOINT:
-                kind = "point-to-point"
-            pair = [socket.inet_ntoa(one[20:24]) for one in (ip, mask) if one]
-            addresses = (IPv4Interface("/".join(pair)),) if len(pair) == 2 else ()
-            found.append(Interface(name, kind, bool(flags & _IFF_UP), addresses))
-    return tuple(found)
+__all__ = [
+    "Interface",
+    "Kind",
+    "Neighbour",
+    "NetworkFacts",
+    "Route",
+    "collect",
+    "parse_arp",
+    "parse_arp_an",
+    "parse_ifconfig",
+    "parse_ip_json",
+    "parse_netstat",
+    "parse_routes",
+]

@@ -6,7 +6,6 @@ Used by every check for its remedies. Package names: Debian's and Homebrew's are
 
 from __future__ import annotations
 
-import getpass
 import os
 import platform
 import shlex
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from lwipscope.doctor.asking import find, read
+from lwipscope.errors import WireUnavailable
+from lwipscope.platform_facts import is_root, pwd, user_name
 from lwipscope.toolchain import TOOLS
 
 Family: TypeAlias = Literal["debian", "fedora", "arch", "macos", "other"]
@@ -115,22 +116,25 @@ def collect() -> Machine:
     system = platform.system()
     release = read("/etc/os-release") or read("/usr/lib/os-release") or ""
     fields = dict(line.split("=", 1) for line in release.splitlines() if "=" in line)
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a uid without a name
-        user = str(os.getuid())
     return Machine(
         system=system,
         family=family_of(system, release),
         name=fields.get("PRETTY_NAME", platform.platform()).strip('"'),
-        user=user,
-        root=os.geteuid() == 0,
+        user=_user(),
+        root=is_root(),
         sudo=find("sudo") is not None,
         container=_in_container(),
         python=sys.executable,
         interpreter=str(Path(sys.executable).resolve()),
         python_version=(sys.version_info[0], sys.version_info[1], sys.version_info[2]),
     )
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name  # not the one of the environment
+    except (KeyError, AttributeError, WireUnavailable):
+        return user_name()
 
 
 def _in_container() -> bool:

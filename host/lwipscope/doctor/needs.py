@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from lwipscope.doctor import machine, rights
-from lwipscope.peer.nc import find_nc
+from lwipscope.doctor.tools import best_nc
+from lwipscope.peer.nc import Variant
 from lwipscope.wire.keeper import Keeper
 
 
@@ -16,8 +17,8 @@ def why_not(need: str, keeper: Keeper) -> str:
     here = machine.collect()
     match need:
         case "nc":
-            found = find_nc()
-            if found is not None and found[1].value == "openbsd":
+            found = best_nc()
+            if found is not None and found[1] is Variant.OPENBSD:
                 return ""
             seen = f"{found[0]} is {found[1].value}'s" if found else "there is no nc"
             if here.family == "macos":

@@ -106,8 +106,10 @@ def _how(kind: BoardKind, cells: Sequence[Cell]) -> Iterator[str]:
             names = ", ".join(dict.fromkeys(cell.state.name for cell in mine))
             if mine:
                 yield f"  real: by {by} ({text}): {names}"
-    for command in dict.fromkeys(c.command for c in cells if c.verdict is Verdict.WITH_RAW):
-        yield f"  raw needs CAP_NET_RAW: {command}"
+    for cell in cells:
+        if cell.verdict is Verdict.WITH_RAW:
+            yield f"  raw: to hold {cell.state} as {cell.role} needs CAP_NET_RAW: {cell.command}"
+            yield "       (traced firmware shows a state also in passing, as each handshake does)"
 
 
 def _sum(report: Report) -> str:

@@ -100,8 +100,9 @@ def raw_remedy(facts: RightsFacts, machine: Machine) -> str:
         return "start the container with --cap-add=NET_RAW (here no process can have the right)"
     if facts.effective >> CAP_NET_RAW & 1:
         return "this kernel or its seccomp filter refuses packet sockets: use another machine"
-    command = machine.as_root(f"setcap cap_net_raw+ep {shlex.quote(machine.interpreter)}")
-    return f"{command}   (for every program of that Python; undo: setcap -r)"
+    file = shlex.quote(machine.interpreter)
+    command = machine.as_root(f"setcap cap_net_raw+ep {file}")
+    return f"{command}   (for every program of that Python; undo: setcap -r {file})"
 
 
 def missing(need: str, facts: RightsFacts, machine: Machine) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 from pathlib import Path
 
 from lwipscope.doctor.asking import ask, read
 from lwipscope.doctor.serial_ports import VENDORS, Port, SerialFacts
+from lwipscope.errors import WireUnavailable
+from lwipscope.platform_facts import grp, pwd
 
 _TAKERS = ("ModemManager", "brltty")
 _RULES = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
@@ -25,7 +25,7 @@ def collect(wanted: str | None = None) -> SerialFacts:
             _port(device, about, vendor, holders)
             for device, (about, vendor) in sorted(listed.items())
         ),
-        groups_now=frozenset(map(_group_name, {*os.getgroups(), os.getegid()})),
+        groups_now=_groups_now(),
         groups_set=_groups_set(),
         sees_all_processes=all_seen,
         running=_running(),
@@ -40,8 +40,10 @@ def collect(wanted: str | None = None) -> SerialFacts:
 
 
 def _listed() -> dict[str, tuple[str, int | None]]:
-    from serial.tools import list_ports  # 20 ms that other commands need not wait for
-
+    try:
+        from serial.tools import list_ports  # 20 ms that other commands need not wait for
+    except ImportError:
+        return {}
     return {
         port.device: (port.description if port.description != "n/a" else "", port.vid)
         for port in list_ports.comports()
@@ -66,15 +68,21 @@ def _port(device: str, about: str, vendor: int | None, holders: dict[str, list[s
 def _group_name(gid: int) -> str:
     try:
         return grp.getgrgid(gid).gr_name
-    except KeyError:
+    except (KeyError, WireUnavailable):
         return str(gid)
+
+
+def _groups_now() -> frozenset[str]:
+    if not hasattr(os, "getgroups"):  # Windows: ports belong to nobody
+        return frozenset()
+    return frozenset(map(_group_name, {*os.getgroups(), os.getegid()}))
 
 
 def _groups_set() -> frozenset[str]:
     try:
         user = pwd.getpwuid(os.geteuid())
         return frozenset(map(_group_name, os.getgrouplist(user.pw_name, user.pw_gid)))
-    except (KeyError, OSError):
+    except (KeyError, OSError, AttributeError, WireUnavailable):
         return frozenset()
 
 

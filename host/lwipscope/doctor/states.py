@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from lwipscope.doctor.ways import BOTH, Role, Way, ways
-from lwipscope.tcp.graph import Graph, graph_of
+from lwipscope.tcp.graph import PROFILES, Graph, graph_of
 from lwipscope.tcp.state import State
 
 BoardKind: TypeAlias = Literal["emulated", "real"]
@@ -62,7 +62,8 @@ class Able:
 
 def table(able: Able) -> list[Cell]:
     """All cells, in the order of the states."""
-    graph = graph_of(able.profile)
+    # A stack of which there is no graph yet is one of which nothing was verified.
+    graph = graph_of(able.profile if able.profile in PROFILES else "unknown")
     return [_cell(able, graph, state, role) for state in State for role in BOTH]
 
 

@@ -63,7 +63,7 @@ def collect(qemu_program: str = "qemu-system-arm") -> ToolFacts:
             tool.name for tool in toolchain.TOOLS if tool.name in _BUILDING and not tool.there()
         ),
         compiler=_first_line(compiler.out) if compiler else "",
-        nc=_best_nc(),
+        nc=best_nc(),
         tcpdump=_first_line(dump.err + dump.out) if dump else None,
         libraries=_installed(),
     )
@@ -93,6 +93,20 @@ def can_emulate(facts: ToolFacts, machine_name: str | None = None) -> bool:
 def can_build(facts: ToolFacts) -> bool:
     """Whether the firmware could be compiled."""
     return not facts.absent
+
+
+def best_nc() -> tuple[str, Variant] | None:
+    """As peer.nc.find_nc, but a netcat that hangs is none."""
+    best: tuple[str, Variant] | None = None
+    for name in NAMES:
+        path, said = shutil.which(name), ask([name, "-h"])
+        if path is None or said is None:
+            continue
+        variant = variant_of(said.out + said.err)
+        if variant is Variant.OPENBSD:
+            return path, variant
+        best = best or (path, variant)
+    return best
 
 
 def qemu(facts: ToolFacts, machine: Machine) -> Finding:
@@ -157,20 +171,6 @@ def _nc(facts: ToolFacts, machine: Machine) -> Finding:
     if variant is Variant.OPENBSD:
         return good("nc", f"{path}: OpenBSD's, -N sends its FIN at the end of input")
     return warning("nc", f"{path}: {variant.value}: {_NC_MEANS[variant]}; {instead}", install)
-
-
-def _best_nc() -> tuple[str, Variant] | None:
-    """As peer.nc.find_nc, but a netcat that hangs is none."""
-    best: tuple[str, Variant] | None = None
-    for name in NAMES:
-        path, said = shutil.which(name), ask([name, "-h"])
-        if path is None or said is None:
-            continue
-        variant = variant_of(said.out + said.err)
-        if variant is Variant.OPENBSD:
-            return path, variant
-        best = best or (path, variant)
-    return best
 
 
 def _installed() -> dict[str, str]:

@@ -1,0 +1,117 @@
+"""`lwipscope diagram`: the state diagram of a stack, as SVG or Mermaid."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lwipscope.board.board_file import read
+from lwipscope.errors import UsageError
+from lwipscope.report import mermaid, svg
+from lwipscope.report.diagram import Diagram, diagram_of
+from lwipscope.runfile.model import SUFFIX, Run
+from lwipscope.tcp.graph import PROFILES, graph_of
+from lwipscope.trace.legality import coverage
+
+_EPILOG = """\
+The picture is drawn from the same edges that judge the runs. In the SVG each arrow tells, when
+pointed at, all the edges that it stands for, with their sources.
+
+  lwipscope diagram -o lwip.svg                          the emulated board's stack
+  lwipscope diagram --stack rfc9293 -o rfc.svg           as the RFC has it
+  lwipscope diagram --compare -o both.svg                what only one of them has
+  lwipscope diagram --run lwipscope-logs/.../NAME.lwiprun -o seen.svg
+  lwipscope diagram -o states.mmd                        Mermaid, for a README
+"""
+
+_DEFAULT_STACK = "modlwip-2.2.1"
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "diagram",
+        help="draw the states and edges of a stack, or those that a run took",
+        description="Draws the eleven states and every edge of a stack.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--board", metavar="NAME", help="the stack of this board")
+    which.add_argument("--stack", choices=PROFILES, help=f"this stack (default: {_DEFAULT_STACK})")
+    parser.add_argument(
+        "--run",
+        dest="run_file",
+        metavar="RUN",
+        type=Path,
+        help=f"a run file (*{SUFFIX}): what it took is coloured and counted, the rest is grey",
+    )
+    parser.add_argument(
+        "--compare", action="store_true", help="RFC 9293 and the stack in one picture (SVG)"
+    )
+    parser.add_argument(
+        "-o",
+        dest="output",
+        metavar="FILE",
+        type=Path,
+        help="FILE.svg or FILE.mmd (default: SVG to the standard output)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw."""
+    output: Path | None = options.output
+    suffix = output.suffix.lower() if output is not None else ".svg"
+    if suffix not in (".svg", ".mmd"):
+        raise UsageError(f"{output}: expected a name that ends in .svg or .mmd")
+    if options.compare and suffix == ".mmd":
+        raise UsageError("Mermaid can't show a comparison: use -o FILE.svg")
+    loaded = Run.load(options.run_file) if options.run_file else None
+    profile = _profile(options, loaded)
+    if options.compare and not graph_of(profile).exact:
+        raise UsageError(f"{profile}: nothing is known beside RFC 9293, so nothing to compare")
+    diagram, subtitle = _diagram(profile, loaded)
+    if suffix == ".mmd":
+        text = mermaid.text(diagram)
+    else:
+        text = svg.picture(diagram, compare=options.compare, subtitle=subtitle)
+    if output is None:
+        sys.stdout.write(text)
+        return 0
+    write(output, text)
+    print(f"wrote {output}")
+    return 0
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file that a person named."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: can't be written: {error.strerror}") from error
+
+
+def _profile(options: argparse.Namespace, loaded: Run | None) -> str:
+    if options.stack:
+        return str(options.stack)
+    if options.board:
+        found = read(options.board)[1].get("lwip", {}).get("stack_profile", "unknown")
+        return found if found in PROFILES else "unknown"
+    if loaded is not None and loaded.lives:
+        return loaded.lives[-1].profile
+    return _DEFAULT_STACK
+
+
+def _diagram(profile: str, loaded: Run | None) -> tuple[Diagram, str]:
+    """The diagram, and what stands below its title."""
+    if loaded is None:
+        return diagram_of(profile), ""
+    graph = graph_of(profile)
+    total = coverage((), graph)
+    for life in loaded.lives:
+        total += coverage(life.plain_events, graph)
+    problems = loaded.problems()
+    gap = f"; incomplete: {problems[0]}" if problems else ""
+    return diagram_of(profile, total.counts), f"{loaded.about.name}: {total.text()}{gap}"
