@@ -28,10 +28,30 @@
 
 #define MICROPY_PY_NETWORK (1)
 #define MICROPY_PY_NETWORK_HOSTNAME_DEFAULT "lwipscope"
-#define MICROPY_PY_LWIP_SOCK_RAW (1)
+#define MICROPY_PY_LWIP_SOCK_RAW (!LWIPSCOPE_GRADING)
 extern const struct _mp_obj_type_t lwipscope_lan_type;
 #define MICROPY_PORT_NETWORK_INTERFACES \
     { MP_ROM_QSTR(MP_QSTR_LAN), MP_ROM_PTR(&lwipscope_lan_type) },
+
+// Firmware that grades programs: none of the ways to touch memory, or to send segments that lwIP's TCP
+// did not make (SOCK_RAW, above). Machine code, also in .mpy files, and their bytecode, which nobody
+// verifies; a ROM filesystem, whose records may point anywhere; asyncio's queue in C, which takes any
+// object for a task (the one in Python, asyncio/task.py, is frozen instead). See grading.c.
+#if LWIPSCOPE_GRADING
+#define MICROPY_PY_MACHINE_MEMX (0)
+#define MICROPY_PY_UCTYPES (0)
+#define MICROPY_PY_FRAMEBUF (0)
+#undef MICROPY_PY_ASYNCIO
+#define MICROPY_PY_ASYNCIO (0)
+#undef MICROPY_EMIT_THUMB
+#define MICROPY_EMIT_THUMB (0)
+#undef MICROPY_EMIT_INLINE_THUMB
+#define MICROPY_EMIT_INLINE_THUMB (0)
+#undef MICROPY_PERSISTENT_CODE_LOAD
+#define MICROPY_PERSISTENT_CODE_LOAD (0)
+#undef MICROPY_VFS_ROM
+#define MICROPY_VFS_ROM (0)
+#endif
 
 // main.c is MicroPython's own; these two are its only ways to call us.
 void board_init(void);

@@ -4,6 +4,7 @@ SRC_USERMOD_LIB_C += \
 	$(LWIPSCOPE_PORT_DIR)/board.c \
 	$(LWIPSCOPE_PORT_DIR)/clock.c \
 	$(LWIPSCOPE_PORT_DIR)/console.c \
+	$(LWIPSCOPE_PORT_DIR)/grading.c \
 	$(LWIPSCOPE_PORT_DIR)/lan9118.c \
 	$(LWIPSCOPE_PORT_DIR)/timer.c \
 	$(LWIPSCOPE_PORT_DIR)/untraced.c

@@ -85,6 +85,9 @@ static void write_hello(line_t *line) {
     #else
     line_text(line, " mp=" MICROPY_VERSION_STRING " lwip=" LWIP_VERSION_STRING " sources=pinned");
     #endif
+    #if LWIPSCOPE_GRADING
+    line_text(line, " grading=1");
+    #endif
     line_number(line, " workarounds=", LWIPSCOPE_WORKAROUNDS);
     line_text(line, " profile=" LWIPSCOPE_PROFILE_NAME " build=" MICROPY_GIT_HASH);
     line_number(line, " pcb=", MEMP_NUM_TCP_PCB);

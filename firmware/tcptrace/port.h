@@ -111,6 +111,9 @@ void tcptrace_port_wake(void);
 #ifndef LWIPSCOPE_UNPINNED
 #define LWIPSCOPE_UNPINNED (1)
 #endif
+#ifndef LWIPSCOPE_GRADING
+#define LWIPSCOPE_GRADING (0)
+#endif
 #ifndef LWIPSCOPE_WORKAROUNDS
 #define LWIPSCOPE_WORKAROUNDS (0)
 #endif

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lwipscope import toolchain
+from lwipscope.firmware import build
 from lwipscope.firmware import sources as upstream
 
 pytestmark = [
@@ -38,13 +39,19 @@ def sources() -> Path:
     return upstream.get().lwip.parent
 
 
+@pytest.fixture(scope="module")
+def long_named(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache whose name has another length than those of the tests."""
+    return tmp_path_factory.mktemp("a-cache-of-another-length")
+
+
 def test_two_builds_in_two_folders_are_identical_and_a_pack_carries_one(
-    tmp_path: Path, sources: Path
+    tmp_path: Path, sources: Path, long_named: Path
 ) -> None:
     elves = []
-    for name in ("one", "a-folder-of-another-length"):
-        out = tmp_path / name / "out"
-        built = firmware(tmp_path / name, "build", "--sources", str(sources), "--out", str(out))
+    for cache in (tmp_path / "one", long_named):
+        out = cache / "out"
+        built = firmware(cache, "build", "--sources", str(sources), "--out", str(out))
         assert built.returncode == 0, built.stderr
         elves.append((out / "firmware.elf").read_bytes())
     assert elves[0] == elves[1]
@@ -58,6 +65,20 @@ def test_two_builds_in_two_folders_are_identical_and_a_pack_carries_one(
     assert used.returncode == 0, used.stderr
     installed = list(elsewhere.rglob("firmware.elf"))
     assert [path.read_bytes() for path in installed] == elves[:1]
+
+
+def test_firmware_without_the_tracer_is_the_same_in_every_folder(
+    tmp_path: Path, sources: Path, long_named: Path
+) -> None:
+    """Against the one that the tests of the memory probe use, which was built elsewhere."""
+    out = tmp_path / "out"
+    words = ("--without-tracer", "--sources", str(sources), "--out", str(out))
+    built = firmware(long_named, "build", *words)
+    assert built.returncode == 0, built.stderr
+    other = build.build("roomy", tracer=False).elf
+    assert long_named not in other.parents
+    for name in ("firmware.elf", "provenance.json"):
+        assert (out / name).read_bytes() == other.with_name(name).read_bytes(), name
 
 
 def test_an_altered_source_is_refused_by_name(tmp_path: Path, sources: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from lwipscope import paths, toolchain
 from lwipscope.errors import BuildError
-from lwipscope.firmware import build
+from lwipscope.firmware import build, pins, provenance
 from lwipscope.firmware.make import Make
 from lwipscope.firmware.progress import Step, quiet
 
@@ -97,3 +97,27 @@ def test_missing_compiler_is_named_before_anything_is_fetched(
         build.build("roomy")
     assert build.built("roomy") is None
     assert not paths.cache_dir().exists()
+
+
+def test_what_make_can_not_follow_begins_anew() -> None:
+    """An edited C file costs a second; a list of modules that make has collected stays as it is."""
+    files = {"port/a.c": b"1", "port/lwipscope_mpconfig.h": b"1", "port/mps2.ld": b"1"}
+
+    def inputs(**changed: bytes) -> provenance.Inputs:
+        of = {"code": "port/a.c", "config": "port/lwipscope_mpconfig.h", "script": "port/mps2.ld"}
+        now = files | {of[name]: content for name, content in changed.items()}
+        return provenance.Inputs(pins.load(), "roomy", "gcc", "recipe", now)
+
+    assert inputs(code=b"2").shape() == inputs().shape()
+    assert inputs(code=b"2").key() != inputs().key()
+    assert inputs(config=b"2").shape() != inputs().shape() != inputs(script=b"2").shape()
+
+
+def test_each_kind_is_kept_apart() -> None:
+    def kind(**unusual: bool) -> str:
+        return provenance.Inputs(pins.load(), "rp2", "gcc", "recipe", {}, **unusual).kind
+
+    assert kind() == "rp2"
+    assert kind(grading=True) == "grading-rp2"
+    assert kind(grading=True, workarounds=False) == "no-workarounds-grading-rp2"
+    assert kind(tracer=False) == "no-tracer-rp2"

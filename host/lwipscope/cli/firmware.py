@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lwipscope.cli import overlay
-from lwipscope.cli.common import ProgressLine
+from lwipscope.cli.progress import ProgressLine
 from lwipscope.errors import UsageError
 from lwipscope.firmware import build, pack, selection
 from lwipscope.firmware.firmware import PROFILES, Firmware
@@ -56,6 +56,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="as firmware that others publish: its states are seen by the memory probe only; "
         "never run unless it is named",
     )
+    building.add_argument(
+        "--grading",
+        action="store_true",
+        help="for judging programs of other people: no way for them to touch memory, to hold back "
+        "or forge what the tracer tells, or to move time; never run unless it is named",
+    )
     building.add_argument("-o", "--out", type=Path, metavar="DIR", help="also copy the result here")
     building.add_argument("-j", "--jobs", type=int, metavar="N", help="compile N files at once")
     building.set_defaults(run=run_build)
@@ -67,6 +73,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     packing.add_argument("file", type=Path, help="the file to write")
     packing.add_argument("--profile", choices=PROFILES, default="roomy", help="lwIP's sizes")
+    packing.add_argument(
+        "--grading",
+        action="store_true",
+        help="the firmware for judging programs of other people (firmware build --grading); name "
+        "the file where it is wanted",
+    )
     packing.set_defaults(run=run_pack)
     using = verbs.add_parser(
         "use",
@@ -91,6 +103,7 @@ def run_build(options: argparse.Namespace) -> int:
             as_it_is=options.unpinned,
             workarounds=options.workarounds,
             tracer=options.tracer,
+            grading=options.grading,
             out=options.out,
             jobs=options.jobs,
             progress=progress,
@@ -105,7 +118,7 @@ def run_pack(options: argparse.Namespace) -> int:
     """Build if need be, then pack."""
     progress = ProgressLine()
     try:
-        firmware = selection.choose(options.profile, progress=progress)
+        firmware = selection.choose(options.profile, grading=options.grading, progress=progress)
     finally:
         progress.done()
     print(f"packed: {pack.pack(firmware, options.file)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lwipscope.cli.common import ProgressLine
+from lwipscope.cli.progress import ProgressLine
 from lwipscope.firmware import overlay
 
 

@@ -43,6 +43,7 @@ def build(
     as_it_is: bool = False,
     workarounds: bool = True,
     tracer: bool = True,
+    grading: bool = False,
     out: Path | None = None,
     jobs: int | None = None,
     progress: Progress = quiet,
@@ -51,9 +52,15 @@ def build(
 
     `sources`: a folder with the upstream sources (see sources.py), or, if they are to be taken
     `as_it_is`, with trees of any content (see unpinned.py); `workarounds`: False leaves
-    MicroPython's defects in; `tracer`: False leaves the tracer out; `out`: a folder that gets a
-    copy of the ELF file and its provenance; `jobs`: how many compilers at once.
+    MicroPython's defects in; `tracer`: False leaves the tracer out; `grading`: programs can neither
+    reach memory nor the trace; `out`: a folder that gets a copy of the ELF file and its provenance;
+    `jobs`: how many compilers at once.
     """
+    if grading and not tracer:
+        raise BuildError(
+            "firmware that grades a program needs the tracer, which is the witness; leave out one "
+            "of --grading and --without-tracer"
+        )
     if profile not in PROFILES:
         raise BuildError(f"unknown profile {profile!r}; there are {', '.join(PROFILES)}")
     given: Sources | None = None
@@ -62,12 +69,12 @@ def build(
             raise BuildError("unpinned sources need a name: --unpinned --sources DIR")
         toolchain.require(toolchain.BUILD_TOOLS)
         given = upstream.get(progress=progress)
-        inputs = _inputs(profile, workarounds, _found(sources, given), tracer)
+        inputs = _inputs(profile, workarounds, _found(sources, given), tracer, grading)
     else:
         if sources is not None:
             given = upstream.get(sources, progress=progress)
         toolchain.require(toolchain.BUILD_TOOLS)
-        inputs = _inputs(profile, workarounds, tracer=tracer)
+        inputs = _inputs(profile, workarounds, tracer=tracer, grading=grading)
     firmware = images.find(_name(inputs))
     if firmware is None:
         with exclusive(_work_top(inputs), progress=progress):
@@ -101,6 +108,7 @@ def _inputs(
     workarounds: bool = True,
     trees: tuple[Tree, ...] = (),
     tracer: bool = True,
+    grading: bool = False,
 ) -> provenance.Inputs:
     return provenance.Inputs(
         pins.load(),
@@ -111,6 +119,7 @@ def _inputs(
         workarounds,
         trees,
         tracer,
+        grading,
     )
 
 
@@ -255,6 +264,7 @@ def _variables(
         "LWIPSCOPE_UNPINNED": str(int(bool(inputs.trees))),
         "LWIPSCOPE_WORKAROUNDS": str(len(provenance.WORKAROUNDS) * inputs.workarounds),
         "LWIPSCOPE_TRACER": str(int(inputs.tracer)),
+        "LWIPSCOPE_GRADING": str(int(inputs.grading)),
         "MICROPY_MPYCROSS": str(cross),
         "MPY_LIB_DIR": str(manifest_needs),
         "CFLAGS_EXTRA": " ".join(maps),

@@ -57,6 +57,11 @@ class Firmware:
         """False if the board tells nothing by itself and takes no commands."""
         return bool(self.provenance.get("tracer", True))
 
+    @property
+    def grading(self) -> bool:
+        """True if programs can neither reach memory nor the trace."""
+        return bool(self.provenance.get("grading", False))
+
     def remarks(self) -> list[str]:
         """What sets it apart from the usual firmware, in words; usually nothing."""
         found = []
@@ -67,6 +72,8 @@ class Firmware:
             found.append("MicroPython's defects are left in (no workarounds)")
         if not self.has_tracer:
             found.append("without the tracer: for the memory probe only")
+        if self.grading:
+            found.append("for grading: programs reach neither memory nor the trace; no agent")
         return found
 
     @property

@@ -27,7 +27,8 @@ class Inputs:
     """All that decides about the bytes of an image.
 
     `trees` are the sources of an unpinned one; empty: the pinned ones. Without `workarounds`
-    MicroPython's defects are left in; without `tracer` it is as firmware that others publish.
+    MicroPython's defects are left in; without `tracer` it is as firmware that others publish; with
+    `grading` programs can neither reach memory nor the trace.
     """
 
     pins: Pins
@@ -38,6 +39,7 @@ class Inputs:
     workarounds: bool = True
     trees: tuple[Tree, ...] = ()
     tracer: bool = True
+    grading: bool = False
 
     @property
     def kind(self) -> str:
@@ -46,6 +48,7 @@ class Inputs:
             "unpinned-" if self.trees else "",
             "" if self.workarounds else "no-workarounds-",
             "" if self.tracer else "no-tracer-",
+            "grading-" if self.grading else "",
         )
         return "".join((*marks, self.profile))
 
@@ -74,7 +77,8 @@ class Inputs:
             *(
                 f"{name} {_sha256(content)}"
                 for name, content in sorted(self.files.items())
-                if not name.endswith((".c", ".h", ".py"))
+                # What of MicroPython's modules is in: make's list of them would stay the old one.
+                if not name.endswith((".c", ".h", ".py")) or "mpconfig" in name
             ),
         )
 
@@ -96,6 +100,7 @@ def record(
         "recipe": inputs.recipe,
         "unpinned": bool(inputs.trees),
         "tracer": inputs.tracer,
+        "grading": inputs.grading,
         "sources": _sources(inputs),
         "workarounds": list(WORKAROUNDS) if inputs.workarounds else [],
         "lwip_options": dict(sorted(options.items())),

@@ -19,13 +19,14 @@ def choose(
     file: Path | None = None,
     sources: Path | None = None,
     workarounds: bool = True,
+    grading: bool = False,
     progress: Progress = quiet,
 ) -> Firmware:
     """The image to run for `profile`; it is built only if there is no other.
 
     `file`: a pack, an ELF file with its provenance beside it, or a folder with both. Firmware of
     unpinned sources is only run if it is named so. `workarounds`: False for one with MicroPython's
-    defects left in.
+    defects left in; `grading`: True for one in which programs reach neither memory nor the trace.
     """
     if file is not None:
         firmware = pack.unpack(file) if pack.is_pack(file) else Firmware.load(file)
@@ -45,8 +46,14 @@ def choose(
                 f"{file} works around MicroPython's defects, but --no-workarounds was asked for; "
                 "leave out one of the two options"
             )
+        if grading and not firmware.grading:
+            raise BuildError(
+                f"{file} lets programs reach memory and the trace, so what its board tells of a "
+                "program that wants to deceive proves nothing; leave the option out, or name "
+                "firmware made by: lwipscope firmware build --grading"
+            )
         return firmware
-    chosen = pack.current(profile) if workarounds else None
+    chosen = pack.current(profile) if workarounds and not grading else None
     return chosen or build.build(
-        profile, sources=sources, workarounds=workarounds, progress=progress
+        profile, sources=sources, workarounds=workarounds, grading=grading, progress=progress
     )
