@@ -4,7 +4,7 @@ Used wherever a state is read from a person, a tool's output or the board. The v
 numbers of lwIP's `enum tcp_state` (lwip/tcpbase.h), so that a state byte read from a board's
 memory is `State(byte)`. Meaning of the states: RFC 9293 section 3.3.2. The other spellings are
 those of Linux (net/tcp_states.h, ss, netstat), Windows (netstat, MIB_TCP_STATE), the BSDs and of
-articles (SYN_SEND, TIMED_WAIT).
+articles (SYN_SEND, TIMED_WAIT, WAIT_CLOSE, and Chinese ones).
 """
 
 from __future__ import annotations
@@ -78,15 +78,20 @@ _STYLES: dict[str, tuple[dict[State, str], str]] = {
 _PREFIXES = ("", "TCP", "TCPS", "TCPSTATE", "MIBTCPSTATE", "STATE")
 
 _EXTRA_SPELLINGS: dict[State, tuple[str, ...]] = {
-    State.CLOSED: ("CLOSE", "UNCONN", "UNCONNECTED", "DELETETCB"),
-    State.LISTEN: ("LISTENING",),
-    State.SYN_SENT: ("SYNSEND",),
-    State.SYN_RCVD: ("SYNRECV", "SYNRECEIVED", "SYNRECEIVE", "SYNREC", "NEWSYNRECV"),
-    State.ESTABLISHED: ("ESTAB", "ESTABLISH", "EST"),
-    State.FIN_WAIT_1: ("FINWAITONE",),
-    State.FIN_WAIT_2: ("FINWAITTWO",),
-    State.CLOSE_WAIT: ("CLOSEDWAIT",),
-    State.TIME_WAIT: ("TIMEDWAIT",),
+    State.CLOSED: ("CLOSE", "UNCONN", "UNCONNECTED", "DELETETCB", "关闭", "已关闭"),
+    State.LISTEN: ("LISTENING", "监听", "侦听"),
+    State.SYN_SENT: ("SYNSEND", "SYN发送", "SYN已发送"),
+    State.SYN_RCVD: (
+        *("SYNRECV", "SYNRECEIVED", "SYNRECEIVE", "SYNREC", "NEWSYNRECV"),
+        *("SYN收到", "SYN已收到", "SYN接收"),
+    ),
+    State.ESTABLISHED: ("ESTAB", "ESTABLISH", "EST", "已建立", "已建立连接", "已连接"),
+    State.FIN_WAIT_1: ("FINWAITONE", "FIN等待1", "终止等待1"),
+    State.FIN_WAIT_2: ("FINWAITTWO", "FIN等待2", "终止等待2"),
+    State.CLOSE_WAIT: ("CLOSEDWAIT", "WAITCLOSE", "等待关闭", "关闭等待"),
+    State.CLOSING: ("正在关闭", "同时关闭"),
+    State.LAST_ACK: ("最后确认", "等待最后确认"),
+    State.TIME_WAIT: ("TIMEDWAIT", "时间等待", "限时等待"),
 }
 
 
