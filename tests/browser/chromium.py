@@ -36,7 +36,7 @@ _OPTIONS = (
     "--metrics-recording-only",
     "--no-pings",
     "--hide-scrollbars",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-pipe",
 )
 _DEADLINE_S = 30.0

@@ -19,7 +19,7 @@ from run_examples import Maker, served_run
 
 from lwipscope.report import html, svg
 from lwipscope.report.diagram import diagram_of
-from lwipscope.runfile.model import About, Judged, Run
+from lwipscope.runfile.model import DROPPED, About, Judged, Run
 from lwipscope.tcp.graph import graph_of
 from lwipscope.trace.integrity import Gap, Integrity
 
@@ -427,3 +427,23 @@ def test_printing_shows_the_last_moment(browser: Chromium, tmp_path: Path) -> No
     browser.print_pdf(pdf)
     assert pdf.read_bytes().startswith(b"%PDF")
     assert _at(browser) == browser.run("document.querySelectorAll('.row').length")
+
+
+def test_what_was_dropped_ends_in_a_cross(browser: Chromium, tmp_path: Path) -> None:
+    run = served_run()
+    life = run.lives[0]
+    place = next(n for n, f in enumerate(life.wire) if f.tcp and f.tcp.flags_text() == "S.")
+    wire = list(life.wire)
+    wire[place] = replace(wire[place], fate=DROPPED)
+    _open(browser, tmp_path, replace(run, lives=(replace(life, wire=tuple(wire)),)))
+    assert browser.run("document.querySelectorAll('.ladder .cross').length") == 1
+    browser.click(".ladder .cross")
+    assert "it never arrived" in str(browser.run("document.querySelector('#detail').textContent"))
+
+
+def test_a_listeners_accepts_for_others_are_not_this_connections(
+    browser: Chromium, tmp_path: Path
+) -> None:
+    _open(browser, tmp_path, served_run(4))
+    calls = "[...document.querySelectorAll('.ladder .call')].map(e => e.textContent)"
+    assert browser.run(calls).count("accept()") == 1
