@@ -1,0 +1,28 @@
+# lwipscope exercise: survives
+import socket
+import time
+
+from config import HOST, NAME, PAUSE_MS, PORT, WAIT_S
+
+
+def talk(client):
+    client.settimeout(WAIT_S)
+    client.connect((HOST, PORT))
+    client.settimeout(None)
+    client.write(NAME.encode() + b"\n")
+    while True:
+        line = client.readline()
+        if not line:
+            return
+        client.write(b"got " + line)
+
+
+while True:
+    client = socket.socket()
+    try:
+        talk(client)
+    except OSError:
+        pass
+    finally:
+        client.close()
+    time.sleep_ms(PAUSE_MS)

@@ -1,0 +1,17 @@
+# lwipscope exercise: echo-server
+import socket
+
+from config import PORT
+
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("", PORT))
+server.listen(4)
+while True:
+    connection, peer = server.accept()
+    try:
+        connection.write(connection.recv(512))
+    except OSError:
+        pass
+    finally:
+        connection.close()
