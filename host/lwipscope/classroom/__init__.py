@@ -1,0 +1,1 @@
+"""For classes: one bundle with which lwipscope is installed without network or compiler."""
