@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from cli.harness import REPO, Desk, Program, one_message
+from lwipscope.runfile.model import Run
+from lwipscope.wire.pcapng import read_pcapng
 
 NO_RAW = "server-peer-closes-first"
 PLAYED = (
@@ -134,7 +136,14 @@ def test_the_scenarios_on_a_serial_port(desk: Desk) -> None:
     assert re.search(r"^SKIP +address-lost-while-open +needs the board's wire", done.out, re.M)
     assert re.search(r"^SKIP +board-reboots +needs a reset without warning", done.out, re.M)
     _check_junit(logs / "junit.xml", played=11)
-    assert (logs / f"{NO_RAW}.timeline.txt").read_text()
+    assert "frames from and to 192.0.2.10 are seen at lwip0" in done.out
+    assert {path.stem for path in logs.glob("*.lwiprun")} == set(PLAYED)
+    about = Run.load(logs / f"{NO_RAW}.lwiprun").about
+    assert {each.subject for each in about.judged} == {"path", "peer"}
+    assert {each.verdict for each in about.judged} == {"PASS"} and about.board == "any-micropython"
+    capture = read_pcapng(logs / f"{NO_RAW}.wire.pcapng")
+    assert {packet.interface for packet in capture} == {"board", "lwip0"}
+    assert any("ESTABLISHED" in text for packet in capture for text in packet.comments)
     program.interrupt()
     assert program.finish().code == 0
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from lwipscope.board.agent import Agent
+from lwipscope.board.board import Board
 from lwipscope.errors import UsageError
 from lwipscope.paths import share_dir
 from lwipscope.pytest_plugin.factories import AppFactory, NcFactory, RawPeerFactory
 from lwipscope.scenario.leak_claims import LeakFound
 from lwipscope.scenario.network import Network
 from lwipscope.scenario.path_claim import PathMismatch
+from lwipscope.tcp.state import State
+from lwipscope.trace.event import Transition
 
 SCRIPTS = share_dir("firmware") / "scripts"
 SERVED = "LISTEN > SYN_RCVD > ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED"
@@ -97,6 +101,24 @@ def test_the_client_connects_again(lwip_app: AppFactory, lwip_nc: NcFactory) -> 
         assert server.recv_exactly(21) == b"hello from the board\n"
         app.no_leaks()
     app.no_leaks()
+
+
+def test_nc_listens_at_ports_that_are_free(
+    lwip_nc: NcFactory, lwip_agent: Agent, lwip_board: Board
+) -> None:
+    peers = [lwip_nc.listen(), lwip_nc.listen()]
+    assert len({peer.port for peer in peers}) == 2
+    for peer in peers:
+        since = lwip_board.trace.mark()
+        client = lwip_agent.socket()
+        client.connect(lwip_nc.host_ip, peer.port)
+        lwip_board.trace.wait_for(
+            lambda e: isinstance(e, Transition) and e.after is State.ESTABLISHED, 5.0, "it", since
+        )
+        client.send(b"up")
+        assert peer.recv_exactly(2) == b"up"
+        client.close()
+        peer.close()
 
 
 def test_the_leaky_server_is_caught(lwip_app: AppFactory, lwip_nc: NcFactory) -> None:

@@ -222,6 +222,44 @@ def test_leaks_by_the_last_sampled_table(
     done.assert_outcomes(passed=5)
 
 
+def test_agent_and_program_take_turns(
+    pytester: pytest.Pytester, run: Run, desk: tuple[str, Network], layout: Path
+) -> None:
+    """The agent and the probe continue one stream, of one life of the board."""
+    port, _ = desk
+    pytester.makepyfile(
+        f"""
+        import pytest
+        from lwipscope.errors import UsageError
+
+        SOURCE = {LISTENS!r} + "import time\\ntime.sleep(0.1)\\ns.close()\\ntime.sleep(0.1)"
+
+        def uses(agent, port):
+            listener = agent.socket()
+            listener.bind(port)
+            listener.listen()
+            listener.close()
+
+        def test_it(lwip_agent, lwip_app):
+            uses(lwip_agent, 7000)
+            with pytest.raises(UsageError, match="lwip_agent.stop"):
+                lwip_app(source=SOURCE)
+            uses(lwip_agent, 7001)              # it still serves
+            lwip_agent.stop()
+            for port in (7002, 7003):
+                app = lwip_app(source=SOURCE.replace("6666", str(port)))
+                assert app.wait_end().error == ""
+                app.path(role="listener", port=port).must_be("LISTEN > CLOSED")
+                app.no_leaks()
+                lwip_agent.start()
+                uses(lwip_agent, port)
+                lwip_agent.stop()
+        """
+    )
+    done = run(f"--lwip-board={port}", f"--lwip-layout={layout}", "--lwip-require-board")
+    done.assert_outcomes(passed=1)
+
+
 def test_without_a_layout_it_is_refused(
     pytester: pytest.Pytester, run: Run, desk: tuple[str, Network], tmp_path: Path
 ) -> None:
@@ -234,5 +272,5 @@ def test_without_a_layout_it_is_refused(
     other.write_text(elf_layout.read(choose("rp2").elf).as_json())
     pytester.makeini(f"[pytest]\nlwip_layout = {other}\n")
     done = run(f"--lwip-board={port}")
-    done.assert_outcomes(failed=1)
-    done.stdout.fnmatch_lines(["E *NotThisImage: the layout does not belong to the image*"])
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines(["*the layout does not belong to the image*lwipscope layout*"])

@@ -1,10 +1,13 @@
 """The plugin with a board on a serial port: the emulated one behind its pseudo-terminal.
 
-Its network belongs to the outer test, so the inner ones have programs and no peers.
+Its network belongs to the outer test, so the inner ones have programs and no peers, unless they are
+run inside that network.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +16,11 @@ import pytest
 from lwipscope.board.board_file import DEFAULT_BOARD, BoardFile
 from lwipscope.board.emulated import EmulatedBoard
 from lwipscope.firmware.selection import choose
+from lwipscope.runfile import model as lwiprun
+from lwipscope.trace.event import Segment
+from lwipscope.wire import enter
 from lwipscope.wire.keeper import Keeper
-from plugin.conftest import Run
+from plugin.conftest import INNER_TIMEOUT_S, Run
 from plugin.test_ten_lines import properties
 
 pytest_plugins = ["pytester"]
@@ -93,7 +99,80 @@ def test_a_failure_names_the_port(pytester: pytest.Pytester, run: Run, port: str
     done.stdout.fnmatch_lines(["E *LeakFound: *", "*lwip timeline*", "*console words*"])
     said = properties(pytester.path / "report.xml")
     assert (said["lwip_board"], said["lwip_port"]) == ("any-micropython", port)
+    assert said["lwip_clean"] == "no pcb is left (by the tracer's snapshot)"
     assert "words" in (Path(said["lwip_logs"]) / "console.txt").read_text()
+
+
+@pytest.mark.usefixtures("run")
+def test_evidence_of_the_wire(
+    pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `lwipscope shell -- pytest`: where the board's network is, its frames are seen."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    pytester.makepyfile(
+        """
+        def test_peer(lwip_app, lwip_nc):
+            app = lwip_app("examples/echo_server.py")
+            with lwip_nc(app.ip, 6666) as peer:
+                peer.send(b"hello")
+                assert peer.recv() == b"hello"
+            app.path(port=6666, role="server").must_be("LISTEN > SYN_RCVD > CLOSED")
+
+        def test_alone(lwip_app):
+            lwip_app(source="print(1)").wait_end()
+        """
+    )
+    with Keeper.start("auto") as keeper:
+        if keeper.tap is None:
+            assert os.environ.get("LWIPSCOPE_REQUIRE_TAP") != "1", keeper.notes
+            pytest.skip(f"no TAP on this machine: {'; '.join(keeper.notes)}")
+        file = BoardFile.load(DEFAULT_BOARD)
+        with EmulatedBoard(file, choose("roomy").elf, keeper) as emulated:
+            emulated.port.stream("off")
+            options = (f"--lwip-board={emulated.release_line()}", "--lwip-keep-logs=all")
+            inside = (sys.executable, "-I", enter.__file__, str(keeper.pids[1]))
+            command = (*inside, sys.executable, "-m", "pytest", *options)
+            done = pytester.run(*command, timeout=INNER_TIMEOUT_S)
+    done.assert_outcomes(passed=1, failed=1)
+    done.stdout.fnmatch_lines(["*lwip ladder*", "*ESTABLISHED*"])
+    runs = {path.parent.name: lwiprun.Run.load(path) for path in pytester.path.rglob("*.lwiprun")}
+    peer, alone = (
+        next(each for name, each in runs.items() if test in name)
+        for test in ("test_peer", "test_alone")
+    )
+    assert (peer.about.verdict, peer.about.remarks) == ("FAIL", ())
+    (life,) = peer.lives
+    assert {frame.origin for frame in life.wire} == {"board", "lwip0"}
+    segments = [each.seq for each in life.plain_events if isinstance(each, Segment)]
+    assert segments and set(segments) <= set(life.frame_of)
+    assert alone.about.remarks == ("no frames of the wire were seen: the test asked for no peer",)
+    assert len([*pytester.path.rglob("wire.pcapng")]) == 1
+
+
+def test_a_board_that_does_not_get_clean(
+    pytester: pytest.Pytester, run: Run, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it says of its pcbs is a fake; it ends in quarantine, and so do the tests."""
+    monkeypatch.setenv("LWIPSCOPE_CACHE", str(pytester.path / "cache"))
+    monkeypatch.setenv("LWIP_FIRMWARE", "")
+    pytester.makeconftest(
+        """
+        import pytest
+        from lwipscope.board import cleanness
+
+        @pytest.fixture(autouse=True, scope="session")
+        def dirty():
+            cleanness.look = lambda *_: cleanness.Cleanness("snapshot", ("c3 is in FIN_WAIT_1",))
+        """
+    )
+    pytester.makepyfile("def test_one(lwip_board): pass\ndef test_two(lwip_board): pass")
+    done = run(f"--lwip-board={port}", "-rs")
+    done.assert_outcomes(skipped=2)
+    done.stdout.fnmatch_lines(
+        ["2 test(s) without a board: *quarantined since *c3 is in FIN_WAIT_1*"]
+    )
+    done = run(f"--lwip-board={port}", "--lwip-require-board")
+    done.assert_outcomes(errors=2)
 
 
 def test_each_board_of_the_rack(

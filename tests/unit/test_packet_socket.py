@@ -22,6 +22,7 @@ from lwipscope.peer.endpoint import Endpoint
 from lwipscope.peer.raw import RawPeer
 from lwipscope.tcp.state import State
 from lwipscope.wire.keeper import PIPE, STDOUT, Keeper
+from lwipscope.wire.onlooker import Onlooker
 from lwipscope.wire.packet import ACK, TcpSegment, build_tcp, mac_bytes, parse_frame
 from lwipscope.wire.packet_filter import program
 from lwipscope.wire.packet_line import complete_checksum
@@ -173,6 +174,58 @@ def test_our_own_tcp_runs_on_it_beside_the_kernels(bench: Bench) -> None:
         assert ports == {PORT, stream.local[1]}
         assert local_port not in ports
         assert wire.first_failure is None
+
+
+def test_an_onlooker_sees_both_ways_and_all_of_ours(bench: Bench) -> None:
+    """The kernel's and the raw peer's segments, with whole checksums; not what others exchange."""
+    seen: list[tuple[str, str, TcpSegment | None]] = []
+
+    def watch(_at_s: float, origin: str, data: bytes) -> None:
+        parsed = parse_frame(data)
+        layer = parsed.layer
+        other = layer.src if isinstance(layer, TcpSegment) and origin == "lwa" else ""
+        seen.append((origin, other, parsed.tcp))
+
+    with (
+        bench.open(SPARE_IP) as wire,
+        RawPeer(wire, ip=wire.ip, mac=wire.mac, name="raw") as peer,
+        Onlooker.open("lwa", FAR_IP, bench.keeper.socket) as onlooker,
+    ):
+        stop = onlooker.on_frame(watch)
+        with bench.keeper.socket() as kernel:
+            kernel.settimeout(TIMEOUT_S)
+            kernel.connect((FAR_IP, PORT))
+            kernel.sendall(b"kernel")
+            assert kernel.recv(100) == b"kernel"
+        read_line(bench.far, b"closed")
+        conn = peer.connection(40001, FAR_IP, PORT)
+        conn.handshake()
+        conn.send("F.")
+        conn.expect("F.", ack=2)
+        conn.send(".")
+        read_line(bench.far, b"closed")
+        stop()
+        told = len(seen)
+        conn.send("R.")
+        onlooker.catch_up()
+        assert len(seen) == told, "it did not stop"
+        assert (onlooker.dropped, onlooker.first_failure) == (0, None)
+    segments = [(origin, other, tcp) for origin, other, tcp in seen if tcp is not None]
+    for who in (NEAR_IP, SPARE_IP):
+        ours = [t.flags_text() for origin, other, t in segments if (origin, other) == ("lwa", who)]
+        assert ours[0] == "S", who
+    answers = [t.dst for origin, _, t in segments if origin == "board" and t.flags_text() == "S."]
+    assert answers == [NEAR_IP, SPARE_IP]
+    assert b"kernel" in [t.payload for origin, _, t in segments if origin == "board"]
+    with Onlooker.open("lwa", "192.0.2.77", bench.keeper.socket) as onlooker:
+        seen.clear()
+        onlooker.on_frame(watch)
+        with bench.keeper.socket() as kernel:
+            kernel.settimeout(TIMEOUT_S)
+            kernel.connect((FAR_IP, PORT))
+        read_line(bench.far, b"closed")
+        onlooker.catch_up()
+        assert seen == []
 
 
 def test_an_address_that_somebody_has(bench: Bench) -> None:

@@ -1,14 +1,14 @@
 """What every board offers to those who use it, emulated or on a serial port.
 
-`EmulatedBoard` and `SerialBoard` fit it without inheriting. What one board has and another lacks
-is in its `Capabilities`: ask there before relying on it.
+`EmulatedBoard` and `SerialBoard` fit it without inheriting; what both do alike is in `HeldBoard`.
+What one board has and another lacks is in its `Capabilities`: ask there before relying on it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeGuard
 
 from lwipscope.board.agent import Agent
 from lwipscope.board.board_file import BoardFile
@@ -19,6 +19,7 @@ from lwipscope.board.link import Link
 from lwipscope.board.repl import Repl
 from lwipscope.trace.event import Hello
 from lwipscope.trace.trace import Trace
+from lwipscope.wire.switch import Switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +96,15 @@ class Board(Protocol):
 
     def close(self) -> None:
         """Idempotent."""
+
+
+class WiredBoard(Board, Protocol):
+    """One whose capability is `wire`."""
+
+    @property
+    def switch(self) -> Switch: ...
+
+
+def wired(board: Board) -> TypeGuard[WiredBoard]:
+    """Whether its frames pass through the host."""
+    return board.capabilities.wire

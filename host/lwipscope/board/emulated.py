@@ -15,8 +15,6 @@ import time
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from lwipscope.board import qemu
 from lwipscope.board.agent import Agent
@@ -24,18 +22,17 @@ from lwipscope.board.board import Capabilities
 from lwipscope.board.board_file import BoardFile
 from lwipscope.board.command_port import CommandPort
 from lwipscope.board.files import Files
+from lwipscope.board.held_board import HeldBoard
 from lwipscope.board.line import PipeLine
 from lwipscope.board.link import Link
 from lwipscope.board.loopback_line import LoopbackLine, OneCaller
 from lwipscope.board.outlet import Outlet
 from lwipscope.board.qemu import QemuFiles, StartOptions, Ways
 from lwipscope.board.qmp import MonitorGone, Qmp
-from lwipscope.board.repl import Repl
 from lwipscope.errors import BoardLost, LwipscopeError, NoBoard, WireUnavailable
 from lwipscope.paths import temporary_dir
 from lwipscope.platform_facts import has_terminals, transport
 from lwipscope.trace.event import Hello
-from lwipscope.trace.trace import Trace
 from lwipscope.wire.keeper import DEVNULL, Keeper
 from lwipscope.wire.process import Process
 from lwipscope.wire.settling import settle
@@ -47,7 +44,7 @@ _LOOK_S = 0.2
 _DEFAULTS = StartOptions()
 
 
-class EmulatedBoard:
+class EmulatedBoard(HeldBoard):
     """A running board. `trace` is that of its present life; `switch` is its wire."""
 
     def __init__(
@@ -65,7 +62,6 @@ class EmulatedBoard:
         self._stack = ExitStack()
         self._process: Process | None = None
         self._qmp: Qmp | None = None
-        self._link: Link | None = None
         self._switch: Switch | None = None
         self._wire: UdpBoardLine | None = None
         self._line = LoopbackLine() if transport() == "loopback" else PipeLine()
@@ -78,32 +74,12 @@ class EmulatedBoard:
             self.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     # What a user of the board works with.
-
-    @property
-    def link(self) -> Link:
-        assert self._link is not None
-        return self._link
 
     @property
     def switch(self) -> Switch:
         assert self._switch is not None
         return self._switch
-
-    @property
-    def trace(self) -> Trace:
-        return self.link.trace
 
     @property
     def ip(self) -> str:
@@ -122,10 +98,6 @@ class EmulatedBoard:
     @cached_property
     def port(self) -> CommandPort:
         return CommandPort(self.link, lambda: settle(self.switch))
-
-    @cached_property
-    def repl(self) -> Repl:
-        return Repl(self.link)
 
     @cached_property
     def agent(self) -> Agent:
@@ -305,10 +277,6 @@ class EmulatedBoard:
         if code is None:
             return text
         return f"{qemu.ending(code)}. {self._files.last_said()}".rstrip()
-
-    def _forget_clients(self) -> None:
-        for name in ("repl", "agent", "files"):
-            self.__dict__.pop(name, None)
 
 
 __all__ = ["BoardLost", "EmulatedBoard", "LwipscopeError", "StartOptions"]

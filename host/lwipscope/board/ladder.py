@@ -3,7 +3,8 @@
 `soft` is Ctrl-D at the prompt, `lines` a pulse on RTS, `machine` machine.reset(), `power` the rack
 file's command. Each rung has a deadline and is over when the board has proven that it restarted:
 with the tracer by a hello of another life, else by MicroPython's banner or a port that vanished,
-and in both cases by a prompt. Only for boards that may be interrupted. Times in seconds.
+and in both cases by a prompt; and, if it has to be clean, once that is proven (cleanness.py).
+Only for boards that may be interrupted. Times in seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from lwipscope.board.device_file import Rung
 from lwipscope.board.link import Link
 from lwipscope.board.power import Power
 from lwipscope.board.presence import PROMPT, take_over
-from lwipscope.errors import BoardLost, DeadlineExceeded, LwipscopeError
+from lwipscope.errors import BoardLost, DeadlineExceeded, LwipscopeError, UsageError
 from lwipscope.trace.event import Hello
 
 _PULSE_S = 0.1
@@ -55,7 +56,8 @@ class RungFailed(LwipscopeError):
 class Climber(Protocol):
     """What the ladder needs of the board."""
 
-    link: Link
+    @property
+    def link(self) -> Link: ...
 
     def reopen(self) -> bool:
         """Open the line again if it is gone: whether there is one now."""
@@ -71,9 +73,18 @@ class Climber(Protocol):
 
 
 def climb(
-    board: Climber, name: str, rungs: Sequence[Rung], boot_s: float, power: Power
+    board: Climber,
+    name: str,
+    rungs: Sequence[Rung],
+    boot_s: float,
+    power: Power,
+    prove: Callable[[], None] | None = None,
 ) -> tuple[Attempt, ...]:
-    """Try the rungs in order until the board is back: what was tried. LadderFailed if none did."""
+    """Try the rungs in order until the board is back: what was tried. LadderFailed if none did.
+
+    `prove` looks at a board that is back: what it raises says why that is not enough, and the next
+    rung is tried. A UsageError is nobody's fault but the caller's, and ends it.
+    """
     attempts: list[Attempt] = []
     for rung in rungs:
         started_s = time.monotonic()
@@ -81,7 +92,14 @@ def climb(
         try:
             _step(board, rung, boot_s, power)
         except (LwipscopeError, OSError) as error:
-            failure = str(error).splitlines()[0]
+            failure = _first_line(error)
+        if prove is not None and not failure:
+            try:
+                prove()
+            except UsageError:
+                raise
+            except (LwipscopeError, OSError) as error:
+                failure = _first_line(error)
         attempts.append(Attempt(rung, failure, time.monotonic() - started_s))
         if not failure:
             return tuple(attempts)
@@ -177,6 +195,10 @@ def _present(board: Climber, deadline_s: float) -> bool:
         return True
     time.sleep(max(0.0, min(_LOOK_S, deadline_s - time.monotonic())))
     return False
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _type(link: Link, *lines: str) -> None:

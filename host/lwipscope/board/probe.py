@@ -7,7 +7,6 @@ comes as `sample` frames; `trace.sampled` makes verdicts of them. Times in secon
 
 from __future__ import annotations
 
-import itertools
 import re
 import time
 from collections.abc import Callable
@@ -29,6 +28,9 @@ START_TIMEOUT_S = 15.0
 _STOP_TIMEOUT_S = 15.0
 _AGAIN_S = 0.5
 _LOOK_S = 0.05
+# What the agent was asked in the same life has smaller numbers.
+_FIRST_ID = 1_000_000
+_BOOT = "0.0"
 # A console driver with the tracer makes `?` of the RS in what programs print.
 _DISARMED = re.compile(rb"\?(\d+ \d+ [ -~]* \*[0-9a-f]{8}\r?\n)")
 
@@ -66,7 +68,6 @@ class Probe:
         self._link, self._repl, self._layout = link, repl, layout
         self._beside = beside_tracer
         self._trace = Trace()
-        self._ids = itertools.count(1)
         self._id = 0
         self._stop_listening: Callable[[], None] = _nothing
 
@@ -82,10 +83,10 @@ class Probe:
         """
         if self._beside:
             self._listen()
-        self._id = next(self._ids)
-        self.trace.sync_sent(self._id)
         events = self.trace.events
         since = self.trace.mark()
+        self._id = _FIRST_ID + since
+        self.trace.sync_sent(self._id)
         seq = events[-1].seq + 1 if events else 0
         conn = 1 + max((event.conn for event in events), default=0)
         self._repl.start(
@@ -95,6 +96,7 @@ class Probe:
                 source or "while True:\n    time.sleep_ms(1000)\n",
                 period_ms,
                 self._id,
+                self.trace.boot or _BOOT,
             )
         )
         deadline_s = time.monotonic() + START_TIMEOUT_S
@@ -194,10 +196,13 @@ class Probe:
         raise LwipscopeError(f"the probe did not start:\n{end.error or end.output.decode()}")
 
 
-def program(layout: Layout, make: str, source: str, period_ms: int, reply_id: int) -> str:
-    """The probe, the layout and the developer's program as one."""
+def program(
+    layout: Layout, make: str, source: str, period_ms: int, reply_id: int, boot: str = _BOOT
+) -> str:
+    """The probe, the layout and the developer's program as one; `boot`: the life that it is in."""
     text = (paths.share_dir("firmware") / "agent/lwip_probe.py").read_text(encoding="utf-8")
     probe = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    probe = probe.replace(f" boot={_BOOT} ", f" boot={boot} ")
     return (
         f"{probe}\nLAYOUT = {_for_the_board(layout)!r}\n_probe = {make}\n"
         f"_probe.start({period_ms}, {reply_id})\nSOURCE = {source!r}\n{_RUN}    "

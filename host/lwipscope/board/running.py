@@ -9,25 +9,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lwipscope.board.table_desk import TableDesk
 from lwipscope.errors import NoBoard, UsageError
 from lwipscope.paths import temporary_dir
-from lwipscope.platform_facts import is_ours, user_id
+from lwipscope.platform_facts import has_keeper, is_ours, user_id
+from lwipscope.trace.event import PcbRow
 from lwipscope.wire.keeper import Keeper
 
 
 @dataclass(frozen=True, slots=True)
 class RunningBoard:
-    """One running board. `inner_pid` is a process in its network namespace, 0 without one."""
+    """One running board. `inner_pid` is a process in its network namespace, 0 without one; `desk`
+    is where its pcb table can be asked for (`table_desk`), empty if the line is free for that."""
 
     pid: int
     name: str
     serial: str
     inner_pid: int
+    desk: str = ""
 
 
 def _folder() -> Path:
@@ -40,12 +44,33 @@ def _prefix() -> str:
 
 
 @contextmanager
-def announced(name: str, serial: str, keeper: Keeper) -> Iterator[None]:
-    """Be findable while the context lasts."""
+def announced(
+    name: str,
+    serial: str,
+    keeper: Keeper,
+    table: Callable[[], Sequence[PcbRow]] | None = None,
+) -> Iterator[None]:
+    """Be findable while the context lasts. `table` for who keeps the serial line to himself: it is
+    told to others who ask (`port.snapshot`)."""
+    with ExitStack() as stack:
+        desk = ""
+        if table is not None and has_keeper():
+            path = _folder() / f"{_prefix()}{os.getpid()}.sock"
+            keeper.remove_at_end(path)
+            path.unlink(missing_ok=True)
+            # A folder whose name is too long for a socket's takes netstat away, and nothing else.
+            with suppress(OSError):
+                desk = str(stack.enter_context(TableDesk(path, table)).path)
+        stack.enter_context(_announced(name, serial, keeper, desk))
+        yield
+
+
+@contextmanager
+def _announced(name: str, serial: str, keeper: Keeper, desk: str) -> Iterator[None]:
     # No folder of our own: the last of several boards would have to remove it, also when killed.
     path = _folder() / f"{_prefix()}{os.getpid()}.json"
     inner_pid = keeper.pids[1] if keeper.has_namespace else 0
-    text = json.dumps(asdict(RunningBoard(os.getpid(), name, serial, inner_pid)))
+    text = json.dumps(asdict(RunningBoard(os.getpid(), name, serial, inner_pid, desk)))
     keeper.remove_at_end(path)
     try:
         path.unlink(missing_ok=True)

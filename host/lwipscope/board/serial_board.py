@@ -12,23 +12,23 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import TracebackType
-from typing import Self
 
-from lwipscope.board import network_way, quarantine
+from lwipscope.board import cleanness, network_way, quarantine
 from lwipscope.board.agent import FROZEN, Agent
 from lwipscope.board.board import Capabilities
+from lwipscope.board.cleanness import Cleanness
 from lwipscope.board.command_port import CommandPort
 from lwipscope.board.device_file import DeviceFile, Rung
 from lwipscope.board.files import Files
+from lwipscope.board.held_board import HeldBoard
 from lwipscope.board.ladder import Attempt, LadderFailed, climb
 from lwipscope.board.link import Link, SerialLine, open_line
 from lwipscope.board.lock import BoardLock
 from lwipscope.board.power import NO_POWER, Power
 from lwipscope.board.presence import Presence, look, take_over
-from lwipscope.board.repl import Repl
 from lwipscope.board.upload import agent_source, install_module
 from lwipscope.errors import DeadlineExceeded, LwipscopeError, NoBoard
+from lwipscope.firmware.layout import Layout
 from lwipscope.trace.event import Hello
 from lwipscope.trace.trace import Trace
 
@@ -49,7 +49,7 @@ class Place:
         return cls(url, lambda: url)
 
 
-class SerialBoard:
+class SerialBoard(HeldBoard):
     """A board that is held until `close`."""
 
     def __init__(
@@ -67,6 +67,10 @@ class SerialBoard:
         self._ip = ""
         self._took_over = self._mounted = self._closed = False
         self._lives = 0
+        self.layout: Layout | None = None
+        """That of firmware without the tracer; a reset board is proven to be clean with it."""
+        self.cleanness: Cleanness | None = None
+        """How it was found after the last reset."""
         url = place.locate()
         if url is None:
             raise NoBoard(f"{place.name}: there is no such serial port now; is it plugged in?")
@@ -88,22 +92,7 @@ class SerialBoard:
             self.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     # What a user of the board works with.
-
-    @property
-    def trace(self) -> Trace:
-        return self.link.trace
 
     @property
     def taken_over(self) -> bool:
@@ -125,10 +114,6 @@ class SerialBoard:
         return self._ip
 
     @cached_property
-    def repl(self) -> Repl:
-        return Repl(self.link)
-
-    @cached_property
     def agent(self) -> Agent:
         if self._tracer:
             return Agent(self.port, self.repl, self._frozen_agent)
@@ -142,9 +127,10 @@ class SerialBoard:
         return Files(self.repl)
 
     def reset(self) -> Hello | None:
-        """A fresh board by the rungs that restart all of it, and its network."""
+        """A fresh board by the rungs that restart all of it, and its network. If pcbs are left the
+        next rung is tried, and after the last one it is in quarantine."""
         had_ip = bool(self._ip)
-        self._climb(self._fresh_rungs())
+        self._climb(self._fresh_rungs(), self._prove_clean)
         self._ip = ""
         if had_ip and not self._tracer:
             _ = self.ip
@@ -215,7 +201,7 @@ class SerialBoard:
     def _open(self) -> None:
         wanted = self.file.link
         self._line = open_line(self.url, wanted.baud, dtr=wanted.dtr, rts=wanted.rts)
-        self.link = Link(self.url, wanted.baud, line=self._line, trace=Trace(first_seq=None))
+        self._link = Link(self.url, wanted.baud, line=self._line, trace=Trace(first_seq=None))
         self.port = CommandPort(self.link)
         self._lives += 1
         self._forget_clients()
@@ -225,13 +211,20 @@ class SerialBoard:
         usable = [rung for rung in ladder if rung != "power" or self.place.power.can_cycle]
         return tuple(rung for rung in usable if rung != "soft") or tuple(usable)
 
-    def _climb(self, rungs: Sequence[Rung]) -> tuple[Attempt, ...]:
+    def _prove_clean(self) -> None:
+        self.cleanness = None
+        self.cleanness = cleanness.prove(self, self.layout, self.file.reset.boot_s)
+
+    def _climb(
+        self, rungs: Sequence[Rung], prove: Callable[[], None] | None = None
+    ) -> tuple[Attempt, ...]:
         if self._tracer:
             # What led to the reset is of no use, and would come in the middle of it.
             with contextlib.suppress(LwipscopeError):
                 self.port.stream("off")
         try:
-            tried = climb(self, self.place.name, rungs, self.file.reset.boot_s, self.place.power)
+            ways = self.file.reset
+            tried = climb(self, self.place.name, rungs, ways.boot_s, self.place.power, prove)
         except LadderFailed as failure:
             quarantine.put(self.place.name, "; ".join(a.text() for a in failure.attempts))
             raise
@@ -279,10 +272,6 @@ class SerialBoard:
             if not more:
                 raise DeadlineExceeded(f"the board did not say {words!r}")
             heard += more
-
-    def _forget_clients(self) -> None:
-        for name in ("repl", "agent", "files"):
-            self.__dict__.pop(name, None)
 
 
 class _UploadedAgent(Agent):

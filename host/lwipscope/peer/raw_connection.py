@@ -185,6 +185,12 @@ class RawConnection:
             self._waiting.clear()
             return skipped
 
+    def skip_all_sent(self, timeout_s: float = STEP_S) -> tuple[Seen, ...]:
+        """As `skip`, with everything that the other end had sent when this was called: an echo
+        reply comes behind it on the same wire."""
+        self._host.fence(self.remote[0], timeout_s)
+        return self.skip()
+
     # Several segments in one call.
 
     def handshake(self, *, timeout_s: float = STEP_S) -> Seen:

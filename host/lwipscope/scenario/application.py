@@ -7,17 +7,15 @@ time. Timeouts in seconds of host time; `pass_time` moves board time.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from lwipscope.board.board import Board
-from lwipscope.errors import DeadlineExceeded
 from lwipscope.scenario.leak_claims import BASELINE_S, LEAK_S, LeakClaims
 from lwipscope.scenario.other_end import OtherEnd
 from lwipscope.scenario.path_claim import CLAIM_S, PathClaim
 from lwipscope.scenario.program import Program
-from lwipscope.scenario.running_program import RunningProgram
+from lwipscope.scenario.running_program import READY_S, RunningProgram
 from lwipscope.scenario.watch import Watch
 from lwipscope.tcp.state import State
 from lwipscope.trace.connection import Connection, Role, connections, select
@@ -25,8 +23,6 @@ from lwipscope.trace.event import Event, Transition
 from lwipscope.trace.leaks import Leak, PcbTable, PoolUse
 from lwipscope.trace.verdict import PathCheck
 
-READY_S = 5.0
-_LOOK_S = 0.05
 _STEP_MS = 10_000
 _FIRST_STATES = (State.LISTEN, State.SYN_SENT)
 
@@ -54,7 +50,8 @@ class Application(RunningProgram):
         made = cls(board, other_end, program)
         since = board.trace.mark()
         program.start_on(board)
-        made._wait_ready(since, ready_timeout_s)
+        if not made._takes_a_step(board.trace, _is_first, since, ready_timeout_s):
+            made._must_not_have_raised()
         return made
 
     # What it does.
@@ -77,11 +74,6 @@ class Application(RunningProgram):
             return next((each for each in fitting if each.path[-1] is wanted), None)
 
         return self._watch.until(look, f"a connection{where} in {wanted}", timeout_s)
-
-    def wait_listening(self, port: int, timeout_s: float = CLAIM_S) -> None:
-        """Wait until it listens at that port."""
-        __tracebackhide__ = True
-        self.wait_state(State.LISTEN, port=port, timeout_s=timeout_s)
 
     def pass_time(self, seconds: float) -> None:
         """Move board time on. With peers of the kernel only while nothing is unacknowledged."""
@@ -156,20 +148,9 @@ class Application(RunningProgram):
         """The verdicts so far, for reports."""
         return tuple(self._checks)
 
-    # Inside.
-
-    def _wait_ready(self, since: int, timeout_s: float) -> None:
-        """It need not use the network at all: then its first seconds have to do."""
-        __tracebackhide__ = True
-        deadline_s = time.monotonic() + timeout_s
-        while self.running and time.monotonic() < deadline_s:
-            try:
-                self.board.trace.wait_for(_is_first, _LOOK_S, "the program's first step", since)
-            except DeadlineExceeded:
-                continue
-            return
-        self._must_not_have_raised()
-
 
 def _is_first(event: Event) -> bool:
     return isinstance(event, Transition) and event.after in _FIRST_STATES
+
+
+__all__ = ["READY_S", "Application"]

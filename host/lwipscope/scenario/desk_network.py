@@ -22,6 +22,7 @@ from lwipscope.scenario.exchanges import PORT
 from lwipscope.scenario.network import HOST_IP, Network
 from lwipscope.scenario.scenario import Scenario
 from lwipscope.wire.keeper import Keeper
+from lwipscope.wire.onlooker import Onlooker
 from lwipscope.wire.packet_line import MakeSocket
 from lwipscope.wire.spare_wires import SpareWires
 
@@ -31,7 +32,8 @@ _SCENARIOS_NETWORK = IPv4Network("192.0.2.0/24")
 
 
 class Desk:
-    """What stays the same for all tests of a run: the way to the board, and wires beside it."""
+    """What stays the same for all tests of a run: the way to the board, wires beside it, and who
+    looks on."""
 
     def __init__(
         self, keeper: Keeper, way: DeskWay, make_socket: MakeSocket = socket.socket
@@ -40,6 +42,8 @@ class Desk:
         self.way = way
         self._make_socket = make_socket
         self._wires: SpareWires | None = None
+        self._onlooker: Onlooker | None = None
+        self._why_blind = way.why_not
 
     @property
     def wires(self) -> SpareWires:
@@ -57,6 +61,29 @@ class Desk:
             )
         return self._wires
 
+    @property
+    def onlooker(self) -> Onlooker:
+        """Who sees what the board sends and gets; WireUnavailable if this machine can't look."""
+        if self._onlooker is None and not self._why_blind:
+            try:
+                self._onlooker = Onlooker.open(
+                    self.way.interface, self.way.board_ip, self._make_socket
+                )
+            except LwipscopeError as error:
+                self._why_blind = str(error)
+        if self._onlooker is None:
+            raise WireUnavailable(self._why_blind)
+        return self._onlooker
+
+    @property
+    def why_blind(self) -> str:
+        """Why no frames are seen, by really trying; empty if they are."""
+        try:
+            self.onlooker.catch_up()
+        except LwipscopeError as error:
+            return str(error)
+        return ""
+
     def why_no_raw(self) -> str:
         """By really opening the wire that most scenarios use; empty if there is one."""
         try:
@@ -69,6 +96,9 @@ class Desk:
         """Idempotent."""
         if self._wires is not None:
             self._wires.close()
+        if self._onlooker is not None:
+            self._onlooker.close()
+            self._onlooker, self._why_blind = None, "the desk is closed"
 
 
 class DeskNetwork(Network):
@@ -145,7 +175,10 @@ class DeskNetwork(Network):
         if calls_kernel and self.host_ip != HOST_IP:
             return f"the board connects to {HOST_IP}, and this machine is {self.host_ip} to it"
         if calls_kernel and not _is_free(self.host_ip, PORT):
-            return f"port {PORT} of this machine, where the board connects to, is taken"
+            return (
+                f"port {PORT} of this machine, where the board connects to, is taken: end what "
+                "listens there; if it is `lwipscope start`, give that one --port 7777"
+            )
         if scenario.firmware != "usual":
             return "needs firmware with defects left in"
         return ""

@@ -1,7 +1,8 @@
 """Plays scenarios and judges them: a fresh board for each, evidence closed by a sync.
 
-Called by the command line and the tests. The wire is captured as pcap and the serial line is
-logged, if a folder is given.
+Called by the command line and the tests, for boards of any kind: `setting` says where the other
+end is and what is seen of the wire. The wire is captured as pcapng, the serial line is logged, and
+a run file is written, if a folder is given.
 """
 
 from __future__ import annotations
@@ -9,108 +10,34 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from lwipscope.board.emulated import EmulatedBoard
+from lwipscope.board.board import Board
 from lwipscope.errors import LwipscopeError
-from lwipscope.runfile.model import WireFrame
-from lwipscope.scenario.deviations import DeviationCheck, judge_deviations
+from lwipscope.scenario.desk_network import Desk
+from lwipscope.scenario.deviations import judge_deviations
 from lwipscope.scenario.life import Life, need_tracer
-from lwipscope.scenario.network import Network
 from lwipscope.scenario.peer_check import PeerCheck, judge_peer
+from lwipscope.scenario.played import GRAVITY, Played, number_of
 from lwipscope.scenario.run_logs import RunLogs
 from lwipscope.scenario.run_record import run_of_played
 from lwipscope.scenario.scenario import Expected, Scenario
+from lwipscope.scenario.setting import setting
 from lwipscope.scenario.stage import Stage
-from lwipscope.scenario.trouble import Trouble, recorded
-from lwipscope.scenario.wire_watch import WireWatch
 from lwipscope.tcp.graph import graph_of
-from lwipscope.trace.event import Event, Hello
-from lwipscope.trace.legality import Violation, check_legality
-from lwipscope.trace.timeline import Note
-from lwipscope.trace.trace import Stamped
+from lwipscope.trace.legality import check_legality
 from lwipscope.trace.verdict import PathCheck, Verdict, check_path, evidence_verdict
 from lwipscope.wire.keeper import Keeper
 from lwipscope.wire.rules import Rule
 
 RAW_TCP = "none but the scenario's own: single segments of the raw peer"
-_GRAVITY = (Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """One scenario, played. `failure` is the step that could not be made, or empty."""
-
-    scenario: Scenario
-    check: PathCheck
-    others: tuple[PathCheck, ...]
-    peer: PeerCheck
-    deviations: DeviationCheck
-    violations: tuple[Violation, ...]
-    lives: Sequence[Life]
-    notes: Sequence[Note]
-    endings: Sequence[str]
-    failure: str
-    wire_faults: tuple[str, ...]
-    """Why the wire itself can't be trusted; empty if nothing speaks against it."""
-    trouble: Trouble
-    whose_tcp: str
-    wall_s: float
-    began_s: float = 0.0
-    """Host time, as of `time.monotonic()`."""
-    frames: Sequence[Sequence[WireFrame]] = ()
-    """What was on the wire in each life, if that was recorded: times from `began_s` on."""
-    board: str = ""
-    board_title: str = ""
-
-    @property
-    def life(self) -> Life:
-        """The life in which the connection was, that the scenario is about."""
-        return self.lives[_number(self.scenario.expected, self.lives)]
-
-    @property
-    def events(self) -> Sequence[Event]:
-        """Those of that life."""
-        return self.life.events
-
-    @property
-    def stamped(self) -> Sequence[Stamped]:
-        """The same, with the host times at which they came."""
-        return self.life.stamped
-
-    @property
-    def hello(self) -> Hello | None:
-        """How the board introduced itself."""
-        return self.life.hello
-
-    def checks_in(self, number: int) -> list[PathCheck]:
-        """The paths that were judged in one life, counted from 0."""
-        expected = (self.scenario.expected, *self.scenario.others)
-        checks = (self.check, *self.others)
-        return [
-            check
-            for each, check in zip(expected, checks, strict=True)
-            if _number(each, self.lives) == number
-        ]
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst of all that was judged. Evidence with a hole is neither PASS nor FAIL."""
-        verdicts = [check.verdict for check in (self.check, *self.others)]
-        verdicts += [evidence_verdict(life.integrity) for life in self.lives]
-        verdicts.append(self.peer.verdict)
-        if self.failure or self.violations or self.deviations.no_longer_seen:
-            verdicts.append(Verdict.FAIL)
-        if self.wire_faults:
-            verdicts.append(Verdict.INCONCLUSIVE)
-        return max(verdicts, key=_GRAVITY.index)
 
 
 def play(
     scenario: Scenario,
-    board: EmulatedBoard,
-    keeper: Keeper,
+    board: Board,
+    beside: Keeper | Desk,
     folder: Path | None = None,
     *,
     rules: Sequence[Rule] = (),
@@ -118,17 +45,19 @@ def play(
 ) -> Played:
     """Reset the board, play, close the evidence, judge.
 
-    `rules` disturb the segments while the scenario is played; `seed` is for those with a chance.
+    `beside` is the place of the other end: the keeper of an emulated board's network, or the desk
+    of a board with a network of its own. `rules` disturb the segments while the scenario is played,
+    which needs the board's wire in the host; `seed` is for those with a chance.
     """
     started_s = time.monotonic()
-    need_tracer(board.reset())
+    here = setting(board, beside)
+    need_tracer(board.reset() or board.port.hello())
     failure = ""
-    with Network(keeper, board.switch, board.ip, board.port.clock_mode) as network:
+    with here.network() as network:
         whose_tcp = network.whose_tcp
-        watch = WireWatch(board.switch)
         with ExitStack() as stack:
-            record = stack.enter_context(recorded(board.switch, rules, seed))
-            logs = RunLogs(board, folder, scenario.name) if folder is not None else None
+            record = stack.enter_context(here.recorded(rules, seed))
+            logs = RunLogs(board, folder, scenario.name, here.frames) if folder else None
             if logs is not None:
                 stack.enter_context(logs)
             stage = Stage(board, network)
@@ -139,17 +68,23 @@ def play(
             except LwipscopeError as error:
                 failure = str(error)
             lives = stage.close()
+            check, *others = (
+                _judged(scenario, expected, lives)
+                for expected in (scenario.expected, *scenario.others)
+            )
+            here.catch_up(record, check.connection)
         # A board that stopped took its end of the wire with it.
-        wire_faults = [] if lives[-1].stopped else watch.faults()
+        wire_faults = [] if lives[-1].stopped else here.faults()
     frames = logs.frames(started_s) if logs is not None else ()
-    check, *others = (
-        _judged(scenario, expected, lives) for expected in (scenario.expected, *scenario.others)
-    )
     played = Played(
         scenario=scenario,
         check=check,
         others=tuple(others),
-        peer=judge_peer(scenario.peer_path, check.connection, board.ip, record),
+        peer=(
+            PeerCheck("", None, Verdict.PASS)
+            if here.blind
+            else judge_peer(scenario.peer_path, check.connection, board.ip, record)
+        ),
         deviations=judge_deviations(scenario.deviations, stage.deviations, lives),
         violations=tuple(
             violation
@@ -168,15 +103,26 @@ def play(
         frames=frames,
         board=board.file.name,
         board_title=board.file.title,
+        remarks=_unseen(scenario, here.blind),
     )
     if logs is not None:
         logs.save(run_of_played(played))
     return played
 
 
+def _unseen(scenario: Scenario, blind: str) -> tuple[str, ...]:
+    """What a verdict without the wire does not say."""
+    if not blind:
+        return ()
+    told = f"no frames of the wire were seen: {blind}"
+    if not scenario.peer_path:
+        return (told,)
+    return (told, f"so the other end's path was not judged; expected of it: {scenario.peer_path}")
+
+
 def _judged(scenario: Scenario, expected: Expected, lives: Sequence[Life]) -> PathCheck:
     """One path, in its life."""
-    life = lives[_number(expected, lives)]
+    life = lives[number_of(expected, lives)]
     check = check_path(
         life.events,
         life.integrity,
@@ -189,11 +135,8 @@ def _judged(scenario: Scenario, expected: Expected, lives: Sequence[Life]) -> Pa
     if -len(lives) <= expected.life < len(lives):
         return check
     text = f"the board's life number {expected.life} was not reached, it had {len(lives)}"
-    verdict = max(Verdict.FAIL, evidence_verdict(life.integrity), key=_GRAVITY.index)
+    verdict = max(Verdict.FAIL, evidence_verdict(life.integrity), key=GRAVITY.index)
     return replace(check, connection=None, verdict=verdict, text=text)
 
 
-def _number(expected: Expected, lives: Sequence[Life]) -> int:
-    """The life meant, counted from 0; the nearest if there was none such."""
-    number = expected.life if expected.life >= 0 else len(lives) + expected.life
-    return max(0, min(number, len(lives) - 1))
+__all__ = ["RAW_TCP", "Played", "play"]

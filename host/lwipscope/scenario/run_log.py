@@ -2,8 +2,9 @@
 
 `wire.pcapng` has every frame of the wire, `serial.log` every event and console line of the board
 in the order in which they came. When the log is closed, the board's transitions are put into the
-capture as comments, and `NAME.lwiprun` is written, from which all reports are made. If the run is
-judged later, `save_run` writes both again, with the verdict.
+capture as comments, and `NAME.lwiprun` is written, from which all reports are made. There is no
+capture where nobody sees the frames: a board with a network of its own needs a source (`see`). If
+the run is judged later, `RunLogs.save` writes both again, with the verdict.
 """
 
 from __future__ import annotations
@@ -15,28 +16,47 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from lwipscope.board.emulated import EmulatedBoard
+from lwipscope.board.board import Board, wired
 from lwipscope.errors import LwipscopeError, UsageError
 from lwipscope.runfile.collect import life_of, versions
 from lwipscope.runfile.export import write_pcapng
 from lwipscope.runfile.model import SUFFIX, About, Run, RunLife, WireFrame
+from lwipscope.scenario.emulator import emulator_of
 from lwipscope.trace.event import Beat, Event, Reply
 from lwipscope.trace.timeline import Note
+from lwipscope.wire.packet_socket import FrameWatcher
 from lwipscope.wire.pcapng import Capture, read_pcapng
+from lwipscope.wire.wall_clock import WallClock
+
+
+class FrameSource(Protocol):
+    """What shows the wire's frames: the switch of an emulated board, or an `Onlooker`."""
+
+    def on_frame(self, watcher: FrameWatcher) -> Callable[[], None]:
+        """Call `watcher(at_s, origin, data)` for each frame; returns how to stop."""
 
 
 class RunLog:
     """Logs one life of one board into a folder, with an optional prefix for the files' names.
 
     `about` tells what is run, for the run file; without it, whoever made the log writes that file.
+    `frames` shows the wire; without it that is the switch of a board that has one.
     """
 
     def __init__(
-        self, board: EmulatedBoard, folder: Path, name: str = "", about: About | None = None
+        self,
+        board: Board,
+        folder: Path,
+        name: str = "",
+        about: About | None = None,
+        frames: FrameSource | None = None,
     ) -> None:
         prefix = f"{name}." if name else ""
+        self._capture_path = folder / f"{prefix}wire.pcapng"
+        self._clock = WallClock.now()
+        self._capture: Capture | None = None
         self._path = folder / f"{prefix}serial.log"
         self._run_path = folder / f"{name or 'run'}{SUFFIX}"
         self._board = board
@@ -53,7 +73,6 @@ class RunLog:
         self._stack = ExitStack()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._capture = self._stack.enter_context(Capture(folder / f"{prefix}wire.pcapng"))
             # Unbuffered: each line is with the operating system when the next one is read.
             self._file = self._stack.enter_context(self._path.open("wb", buffering=0))
             for event in board.trace.events:
@@ -66,13 +85,22 @@ class RunLog:
         except BaseException:
             self._stack.close()
             raise
-        stops: list[Callable[[], None]] = [
-            board.trace.on_event(self._event),
-            board.trace.on_console(self._console),
-            board.switch.on_frame(self._frame),
-        ]
-        for stop in stops:
-            self._stack.callback(stop)
+        self._stack.callback(board.trace.on_event(self._event))
+        self._stack.callback(board.trace.on_console(self._console))
+        source = frames or (board.switch if wired(board) else None)
+        if source is not None:
+            try:
+                self.see(source)
+            except BaseException:
+                self._stack.close()
+                raise
+
+    def see(self, source: FrameSource) -> None:
+        """Capture what this source shows, from now on."""
+        if self._capture is None:
+            capture = Capture(self._capture_path, self._clock)
+            self._capture = self._stack.enter_context(capture)
+        self._stack.callback(source.on_frame(self._frame))
 
     def __enter__(self) -> Self:
         return self
@@ -94,13 +122,18 @@ class RunLog:
 
     @property
     def capture(self) -> Path:
-        """The capture of the wire."""
-        return self._capture.path
+        """The capture of the wire; not there if nobody sees its frames."""
+        return self._capture_path
+
+    @property
+    def sees(self) -> bool:
+        """Whether there is a capture."""
+        return self._capture is not None
 
     @property
     def wall_ns(self) -> int:
         """When the run began, in nanoseconds since 1970."""
-        return self._capture.clock.wall_ns(self.start_s)
+        return self._clock.wall_ns(self.start_s)
 
     def note(self, who: str, text: str) -> None:
         """Something that a peer or the host did."""
@@ -121,7 +154,9 @@ class RunLog:
 
     def frames(self, start_s: float) -> tuple[WireFrame, ...]:
         """What was captured; times from `start_s` on (`time.monotonic()`)."""
-        start_ns = self._capture.clock.wall_ns(start_s)
+        if self._capture is None:
+            return ()
+        start_ns = self._clock.wall_ns(start_s)
         return tuple(
             WireFrame((packet.wall_ns - start_ns) / 1e9, packet.interface, packet.data)
             for packet in read_pcapng(self._capture.path)
@@ -151,7 +186,7 @@ class RunLog:
             wall_ns=self.wall_ns,
             lasted_s=time.monotonic() - self.start_s,
             ended=self._ended,
-            versions=versions(),
+            versions=versions(emulator_of(file.name)),
         )
         return Run(about, (life,))
 
@@ -166,7 +201,8 @@ class RunLog:
             try:
                 run = self.run()
                 run.save(self._run_path)
-                write_pcapng(run, self._capture.path)
+                if self.sees:
+                    write_pcapng(run, self.capture)
                 self.saved = run
             except (OSError, LwipscopeError) as error:
                 # A full disk must not hide what the run itself has to say.
@@ -190,7 +226,9 @@ class RunLog:
                 self._failure = f"{self._path} is cut off: {error.strerror}"
 
     def _frame(self, at_s: float, origin: str, data: bytes) -> None:
-        """The switch's thread: what it can't write must not disturb the wire."""
+        """The wire's thread: what it can't write must not disturb the wire."""
+        if self._capture is None:
+            return
         try:
             self._capture.on_frame(at_s, origin, data)
         except (OSError, LwipscopeError) as error:

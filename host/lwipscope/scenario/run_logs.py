@@ -1,5 +1,5 @@
-"""The logs of a scenario: each life of the board has a capture and a serial log of its own, and
-all of them are in one run file.
+"""The logs of a scenario: each life of the board has a capture (where its frames are seen) and a
+serial log of its own, and all of them are in one run file.
 
 Used by `play`. If the scenario is interrupted, the run file has what came until then.
 """
@@ -12,26 +12,30 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from lwipscope.board.emulated import EmulatedBoard
+from lwipscope.board.board import Board
 from lwipscope.errors import LwipscopeError
 from lwipscope.runfile.collect import versions
 from lwipscope.runfile.export import write_pcapng
 from lwipscope.runfile.model import SUFFIX, About, Run, WireFrame
-from lwipscope.scenario.run_log import RunLog, why
+from lwipscope.scenario.emulator import emulator_of
+from lwipscope.scenario.run_log import FrameSource, RunLog, why
 
 
 class RunLogs:
     """One scenario's. A context: left by an exception, it writes a run file without a verdict."""
 
-    def __init__(self, board: EmulatedBoard, folder: Path, name: str) -> None:
+    def __init__(
+        self, board: Board, folder: Path, name: str, frames: FrameSource | None = None
+    ) -> None:
         self._board, self._folder, self._name = board, folder, name
-        self._logs = [RunLog(board, folder, name)]
+        self._source = frames
+        self._logs: list[RunLog] = []
+        self._log(name)
 
     def next(self) -> None:
         """The board has begun its next life."""
         self._logs[-1].close()
-        number = len(self._logs) + 1
-        self._logs.append(RunLog(self._board, self._folder, f"{self._name}.life-{number}"))
+        self._log(f"{self._name}.life-{len(self._logs) + 1}")
 
     def frames(self, start_s: float) -> tuple[tuple[WireFrame, ...], ...]:
         """What was on the wire in each life; times from `start_s` on (`time.monotonic()`)."""
@@ -41,7 +45,8 @@ class RunLogs:
         """The run file, and the captures with what the board made of each frame."""
         run.save(self._folder / f"{self._name}{SUFFIX}")
         for number, log in enumerate(self._logs):
-            write_pcapng(run, log.capture, lives=[number])
+            if log.sees:
+                write_pcapng(run, log.capture, lives=[number])
 
     def __enter__(self) -> RunLogs:
         return self
@@ -57,6 +62,9 @@ class RunLogs:
             with contextlib.suppress(LwipscopeError, OSError):  # the error itself is worth more
                 self.save(self._unjudged(why(error)))
 
+    def _log(self, name: str) -> None:
+        self._logs.append(RunLog(self._board, self._folder, name, frames=self._source))
+
     def _unjudged(self, ended: str) -> Run:
         lives = tuple(replace(log.life(), number=n) for n, log in enumerate(self._logs))
         first, file = self._logs[0], self._board.file
@@ -68,6 +76,6 @@ class RunLogs:
             wall_ns=first.wall_ns,
             lasted_s=time.monotonic() - first.start_s,
             ended=ended,
-            versions=versions(),
+            versions=versions(emulator_of(file.name)),
         )
         return Run(about, lives)

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lwipscope.runfile.collect import life_of, versions
+from lwipscope.runfile.fates import with_fates
 from lwipscope.runfile.model import About, Judged, Run
+from lwipscope.scenario.emulator import emulator_of
 from lwipscope.tcp.path import path_text
 from lwipscope.trace.verdict import PathCheck, Verdict, evidence_verdict
 from lwipscope.wire.wall_clock import WallClock
 
 if TYPE_CHECKING:
-    from lwipscope.scenario.play import Played
+    from lwipscope.scenario.played import Played
 
 
 def run_of_played(played: Played) -> Run:
@@ -24,7 +26,7 @@ def run_of_played(played: Played) -> Run:
             number,
             played.began_s,
             life.stamped,
-            frames[number],
+            with_fates(frames[number], played.trouble.deeds, played.began_s),
             life.integrity,
             life.notes,
             life.console,
@@ -39,14 +41,14 @@ def run_of_played(played: Played) -> Run:
         source=scenario.rfc,
         verdict=played.verdict.name,
         judged=tuple(_judged(played)),
-        remarks=(*played.endings, *played.trouble.lines()),
+        remarks=(*played.endings, *played.trouble.lines(), *played.remarks),
         board=played.board,
         board_title=played.board_title,
         whose_tcp=played.whose_tcp,
         clock=lives[0].fields.get("time", "") if lives else "",
         wall_ns=WallClock.now().wall_ns(played.began_s),
         lasted_s=played.wall_s,
-        versions=versions(),
+        versions=versions(emulator_of(played.board)),
     )
     return Run(about, lives)
 

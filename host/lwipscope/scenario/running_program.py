@@ -5,14 +5,20 @@ said by `Application` (by the tracer) and `SampledApplication` (by the probe). T
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from lwipscope.board.board import Board
 from lwipscope.board.repl import ProgramEnd
 from lwipscope.errors import DeadlineExceeded, UsageError
 from lwipscope.scenario.path_claim import CLAIM_S
 from lwipscope.scenario.program import Program
+from lwipscope.tcp.state import State
+from lwipscope.trace.event import Event
+from lwipscope.trace.trace import Trace
 
+READY_S = 5.0
 _READ_S = 0.05
+_LOOK_S = 0.05
 
 
 class OutputMismatch(AssertionError):
@@ -71,6 +77,22 @@ class RunningProgram:
             return self._named(self.board.repl.interrupt(timeout_s))
         return self._named(self.board.repl.wait(0))
 
+    def wait_state(
+        self,
+        state: State | str,
+        *,
+        port: int | None = None,
+        remote_port: int | None = None,
+        timeout_s: float = CLAIM_S,
+    ) -> object:
+        """The first connection (or listener) that is in that state now or comes to be."""
+        raise NotImplementedError
+
+    def wait_listening(self, port: int, timeout_s: float = CLAIM_S) -> None:
+        """Wait until it is seen to listen at that port."""
+        __tracebackhide__ = True
+        self.wait_state(State.LISTEN, port=port, timeout_s=timeout_s)
+
     def _read(self) -> None:
         while self.board.repl.running and self.board.repl.read(0.0):
             pass
@@ -85,6 +107,20 @@ class RunningProgram:
     def _ending(self) -> str:
         end = self._ended()
         return f"with\n{end.error}\n" if end.error else ""
+
+    def _takes_a_step(
+        self, trace: Trace, is_first: Callable[[Event], bool], since: int, timeout_s: float
+    ) -> bool:
+        """Wait for its first step with TCP, by that trace: False if it has ended, or the time is
+        over. It need not use the network at all: then its first seconds have to do."""
+        deadline_s = time.monotonic() + timeout_s
+        while self.running and time.monotonic() < deadline_s:
+            try:
+                trace.wait_for(is_first, _LOOK_S, "the program's first step", since)
+            except DeadlineExceeded:
+                continue
+            return True
+        return False
 
     def _must_not_have_raised(self) -> None:
         """For who waits for its first step."""

@@ -7,7 +7,6 @@ the tracer can tell is refused. Timeouts in seconds of host time.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NoReturn
@@ -15,21 +14,18 @@ from typing import NoReturn
 from lwipscope.board.board import Board
 from lwipscope.board.probe import Probe
 from lwipscope.board.repl import ProgramEnd
-from lwipscope.errors import DeadlineExceeded, LwipscopeError, UsageError
+from lwipscope.errors import LwipscopeError, UsageError
 from lwipscope.scenario.leak_claims import BASELINE_S, LEAK_S
 from lwipscope.scenario.other_end import OtherEnd
 from lwipscope.scenario.path_claim import CLAIM_S
 from lwipscope.scenario.program import Program
-from lwipscope.scenario.running_program import RunningProgram
+from lwipscope.scenario.running_program import READY_S, RunningProgram
 from lwipscope.scenario.sampled_claims import SampledPathClaim, SampledPcbClaims
 from lwipscope.scenario.sampled_watch import SampledWatch
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import Event
 from lwipscope.trace.sample import Sample
 from lwipscope.trace.sampled import SampledCheck, SampledConnection, SampledRole
-
-READY_S = 5.0
-_LOOK_S = 0.05
 
 
 class SampledApplication(RunningProgram):
@@ -63,7 +59,9 @@ class SampledApplication(RunningProgram):
             made._ip = board.ip
         since = probe.trace.mark()
         probe.start(program.prepared(board))
-        made._wait_ready(since, ready_timeout_s)
+        stepped = made._takes_a_step(probe.trace, _is_first, since, ready_timeout_s)
+        if not stepped and not any(map(_is_first, probe.trace.events[since:])):
+            made._must_not_have_raised()
         return made
 
     # What it does.
@@ -99,11 +97,6 @@ class SampledApplication(RunningProgram):
         __tracebackhide__ = True
         wanted = State.parse(state) if isinstance(state, str) else state
         return self._watch.wait_state(wanted, port, remote_port, timeout_s)
-
-    def wait_listening(self, port: int, timeout_s: float = CLAIM_S) -> None:
-        """Wait until it was seen to listen at that port."""
-        __tracebackhide__ = True
-        self.wait_state(State.LISTEN, port=port, timeout_s=timeout_s)
 
     # What is claimed of it.
 
@@ -185,19 +178,6 @@ class SampledApplication(RunningProgram):
             f"{what}: a board without the tracer is only sampled and can't tell or do that; mark "
             'the test with lwip_needs("tracer"), or ("clock")'
         )
-
-    def _wait_ready(self, since: int, timeout_s: float) -> None:
-        """It need not use the network at all: then its first seconds have to do."""
-        __tracebackhide__ = True
-        deadline_s = time.monotonic() + timeout_s
-        while self.running and time.monotonic() < deadline_s:
-            try:
-                self.probe.trace.wait_for(_is_first, _LOOK_S, "the program's first step", since)
-            except DeadlineExceeded:
-                continue
-            return
-        if not any(map(_is_first, self.probe.trace.events[since:])):
-            self._must_not_have_raised()
 
 
 def _is_first(event: Event) -> bool:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lwipscope.errors import DeadlineExceeded, UsageError
@@ -132,11 +133,12 @@ def duplicate(
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What a rule did, and to which segment."""
+    """What a rule did, and to which segment. `at_s`: host time, `time.monotonic()`."""
 
     rule: Rule
     direction: Direction
     segment: TcpSegment
+    at_s: float = field(default=0.0, compare=False)
 
     def text(self) -> str:
         """`dropped F. seq=.. ack=.. len=0 from-board`."""
@@ -209,7 +211,7 @@ class Rules:
         rule = self._deciding(direction, segment)
         if rule is not None:
             with self._changed:
-                self.deeds.append(Deed(rule, direction, segment))
+                self.deeds.append(Deed(rule, direction, segment, time.monotonic()))
                 self._done += 1
                 self._changed.notify_all()
         if rule is not None and rule.action == "delay":

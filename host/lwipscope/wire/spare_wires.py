@@ -1,24 +1,28 @@
 """Packet wires at spare addresses of one real network, each opened once and used by many peers.
 
-Asking whether an address is spare takes about a second, so a wire lives as long as the run. The
-kernel of this machine must not forward what comes for an address that it doesn't have: a copy
-would go out, and its complaints would disturb the peer.
+Asking whether an address is spare takes about a second, so a wire lives as long as the run. Its
+address is leased: another process of this machine has the same MAC, so ARP tells neither of the
+other. The kernel of this machine must not forward what comes for an address that it doesn't have:
+a copy would go out, and its complaints would disturb the peer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from ipaddress import IPv4Address, IPv4Network
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lwipscope import leases
 from lwipscope.errors import UsageError, WireUnavailable
+from lwipscope.leases import Lease, Leased
 from lwipscope.wire.packet_line import MakeSocket
 from lwipscope.wire.packet_socket import PacketWire
 
 _TRIES = 8
+_MOST_TAKEN = 64
 
 
 class SpareWires:
@@ -33,6 +37,7 @@ class SpareWires:
         self._make_socket = make_socket
         self._wires: dict[str, PacketWire] = {}
         self._made_for: dict[str, str] = {}
+        self._leases: list[Lease] = []
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +68,7 @@ class SpareWires:
                 return self.at(name)
         except ValueError:
             pass
-        return self._open(name, list(islice(self._candidates(), _TRIES)))
+        return self._open(name, self._candidates())
 
     def close(self) -> None:
         """Idempotent."""
@@ -71,16 +76,39 @@ class SpareWires:
             wire.close()
         self._wires.clear()
         self._made_for.clear()
+        for lease in self._leases:
+            lease.close()
+        self._leases.clear()
 
-    def _open(self, name: str, candidates: list[str]) -> PacketWire:
+    def _open(self, name: str, candidates: Iterable[str]) -> PacketWire:
         known = self._wires.get(self._made_for.get(name, name))
         if known is not None:
             return known
         need_no_forwarding(self._interface)
-        wire = PacketWire.open(self._interface, candidates, make_socket=self._make_socket)
-        self._wires[wire.ip] = wire
-        self._made_for[name] = wire.ip
-        return wire
+        with ExitStack() as stack:
+            leased = self._lease(candidates, stack)
+            wire = PacketWire.open(self._interface, list(leased), make_socket=self._make_socket)
+            self._leases.append(leased.pop(wire.ip))
+            self._wires[wire.ip] = wire
+            self._made_for[name] = wire.ip
+            return wire
+
+    def _lease(self, candidates: Iterable[str], stack: ExitStack) -> dict[str, Lease]:
+        """The first few of them that no other process uses; `stack` gives back what is left."""
+        leased: dict[str, Lease] = {}
+        taken: list[str] = []
+        network = leases.network_id(self._make_socket)
+        stack.callback(_give_back, leased)
+        for ip in candidates:
+            try:
+                leased[ip] = leases.address(ip, network)
+            except Leased as error:
+                taken.append(str(error))
+            if len(leased) == _TRIES or len(taken) == _MOST_TAKEN:
+                break
+        if not leased:
+            raise WireUnavailable("no address for a raw peer: " + "; ".join(taken))
+        return leased
 
     def _candidates(self) -> Iterator[str]:
         """From the upper end, where fewer hosts live; never one of the network's own two."""
@@ -89,6 +117,11 @@ class SpareWires:
             address = IPv4Address(number)
             if address != self._board and str(address) not in self._wires:
                 yield str(address)
+
+
+def _give_back(leased: dict[str, Lease]) -> None:
+    for lease in leased.values():
+        lease.close()
 
 
 def need_no_forwarding(interface: str, root: Path = Path("/proc/sys/net/ipv4/conf")) -> None:
