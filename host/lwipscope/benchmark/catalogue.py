@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from lwipscope.benchmark import answering, connecting, playing, running, starting
+from lwipscope.benchmark import (
+    answering,
+    connecting,
+    grading,
+    playing,
+    running,
+    seeing,
+    starting,
+    testing,
+)
 from lwipscope.benchmark.figure import Figure, Measurement
 from lwipscope.benchmark.workshop import Workshop
 
@@ -141,4 +150,51 @@ MEASUREMENTS: tuple[Entry, ...] = (
         quick_times=1,
     ),
     Measurement("demo", (Figure("demo", "`make demo` when built", "s", 8),), starting.demo),
+    Measurement(
+        "text",
+        (Figure("text", "text report of 10 connections", "s", 0.2),),
+        seeing.text,
+    ),
+    Measurement(
+        "html",
+        (
+            Figure("html", "HTML report of 1000 segments", "s", 1),
+            Figure("html-size", "its size", "MB", 1),
+        ),
+        seeing.html,
+    ),
+    Measurement(
+        "export",
+        (Figure("export", "pcapng of 10 000 segments", "s", 1),),
+        seeing.export,
+    ),
+    Measurement(
+        "plugin",
+        (Figure("plugin", "the plugin in an unrelated pytest run", "ms", 20),),
+        testing.plugin,
+    ),
+    Measurement(
+        "tests",
+        (
+            Figure("tests", "100 tests, a fresh board each", "s", 15),
+            Figure("tests-two", "the same on two workers", "times", 1.7, "more"),
+        ),
+        testing.hundred,
+        times=3,
+        quick_times=1,
+    ),
+    Measurement(
+        "upload", (Figure("upload", "a script of 20 kB to the board", "s", 3),), testing.upload
+    ),
+    Measurement(
+        "grade",
+        (
+            Figure(
+                "grade", f"grading {grading.SUBMISSIONS} submissions, {grading.JOBS} jobs", "s", 60
+            ),
+        ),
+        grading.thirty,
+        times=1,
+        quick_times=1,
+    ),
 )

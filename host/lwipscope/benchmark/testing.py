@@ -1,0 +1,82 @@
+"""What the pytest plugin costs, and what a fresh board for each test costs; how fast a script is
+on the board. pytest runs in a process of its own, in an empty folder, as a developer runs it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lwipscope.benchmark.figure import Rows
+from lwipscope.benchmark.starting import temporary_folder
+from lwipscope.benchmark.workshop import Workshop
+from lwipscope.errors import LwipscopeError
+
+TESTS = 100
+SCRIPT_BYTES = 20_000
+_RUN_S = 120.0
+_UNRELATED = "def test_it():\n    pass\n"
+_FRESH = """\
+import pytest
+
+@pytest.mark.parametrize("number", range({tests}))
+def test_it(number, lwip_agent):
+    lwip_agent.socket().close()
+"""
+
+
+def plugin(_shop: Workshop, times: int) -> Rows:
+    """Milliseconds that the plugin adds to a run of pytest that does not use it."""
+    with temporary_folder() as folder:
+        (folder / "test_unrelated.py").write_text(_UNRELATED)
+        _pytest(folder, 1)
+        for _ in range(times):
+            without_s = min(_pytest(folder, 1, "-p", "no:lwipscope") for _ in range(3))
+            with_s = min(_pytest(folder, 1) for _ in range(3))
+            yield ((with_s - without_s) * 1e3,)
+
+
+def hundred(_shop: Workshop, times: int) -> Rows:
+    """Seconds for a hundred tests with a fresh board each, and how many times as fast it is on two
+    workers."""
+    with temporary_folder() as folder:
+        (folder / "test_fresh.py").write_text(_FRESH.format(tests=TESTS))
+        for _ in range(times):
+            one_s = _pytest(folder, TESTS, "--lwip-require-board")
+            two_s = _pytest(folder, TESTS, "--lwip-require-board", "-n", "2")
+            yield one_s, one_s / two_s
+
+
+def upload(shop: Workshop, times: int) -> Rows:
+    """Seconds from the start of the upload of a script of 20 kB to its first output."""
+    line = "# a line of a program, of which there are so many that all of them have 20 kB\n"
+    source = line * (SCRIPT_BYTES // len(line)) + "print('here')\n"
+    with shop.board() as (board, _keeper):
+        for _ in range(times):
+            board.reset()
+            started_s = time.monotonic()
+            board.repl.start(source)
+            said = board.repl.wait(_RUN_S).output
+            took_s = time.monotonic() - started_s
+            if b"here" not in said:
+                raise LwipscopeError(
+                    f"the script was expected to print 'here'; it printed {said!r}"
+                )
+            yield (took_s,)
+
+
+def _pytest(folder: Path, tests: int, *options: str) -> float:
+    """Seconds for a run in which so many tests pass."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LWIP_"))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    started_s = time.monotonic()
+    done = subprocess.run(
+        command, cwd=folder, env=kept, capture_output=True, text=True, timeout=_RUN_S, check=False
+    )
+    took_s = time.monotonic() - started_s
+    if done.returncode or f"{tests} passed" not in done.stdout:
+        raise LwipscopeError(f"{' '.join(command)} was expected to pass:\n{done.stdout[-1500:]}")
+    return took_s
