@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+sys.path.append(str(Path(__file__).parents[1] / "unit"))
+
+from json_check import faults
+
 from board.conftest import Boards
+from lwipscope.report.json_schemas import name_of, schema_of
+from lwipscope.report.played_json import coverage_json
 from lwipscope.scenario.coverage import coverage_of, report, taken_by
 from lwipscope.scenario.library import LIBRARY
 from lwipscope.scenario.play import Played, play
@@ -50,6 +58,13 @@ def test_the_report_names_who_takes_an_edge(library: Sequence[Played]) -> None:
     for edge in graph_of(PROFILE).edges:
         assert str(edge) in text
     assert text.endswith(coverage_of(library, PROFILE).text())
+
+
+def test_the_report_as_json(library: Sequence[Played]) -> None:
+    told = coverage_json(library, [("nobody", "it is not here")])
+    assert not faults({"schema": name_of("coverage"), **told}, schema_of("coverage"))
+    assert told["missing"] == 0 and all(edge["taken_by"] for edge in told["edges"])
+    assert all(edge["why"] for edge in told["unreachable"])
 
 
 def test_an_edge_that_nobody_takes_is_named(library: Sequence[Played]) -> None:

@@ -10,7 +10,7 @@ from lwipscope.board.emulated import EmulatedBoard
 from lwipscope.report.exchange import shown
 from lwipscope.report.style import Style
 from lwipscope.report.tcpdump_text import Flags, tcpdump_lines
-from lwipscope.runfile.model import Run
+from lwipscope.runfile.model import DROPPED, Run
 from lwipscope.runfile.peer_track import peer_track
 from lwipscope.scenario.library import scenario_named
 from lwipscope.scenario.play import play
@@ -100,7 +100,8 @@ def test_a_segment_that_the_wire_lost_has_no_record(
     life = Run.load(tmp_path / f"{name}.lwiprun").lives[0]
     syns = [f for f in life.wire if f.tcp is not None and f.tcp.flags_text() == "S"]
     assert [frame.event_seq is None for frame in syns] == [True, False]
-    assert "(the board has no record of it)" in shown(played, Style())
+    assert [frame.fate for frame in syns] == [DROPPED, ""]
+    assert "(dropped on its way)" in shown(played, Style())
 
 
 def test_without_a_folder_nothing_is_written_and_the_ladder_is_there(

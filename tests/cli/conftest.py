@@ -28,9 +28,12 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory, pack: Path) -> Path:
-    """A cache in which that pack is in use."""
+    """A cache in which that pack is in use, and one of the other profile."""
     folder = tmp_path_factory.mktemp("cache")
-    _lwipscope("firmware", "use", str(pack), LWIPSCOPE_CACHE=str(folder))
+    small = folder / "rp2.pack"
+    _lwipscope("firmware", "pack", str(small), "--profile", "rp2")
+    for each in (pack, small):
+        _lwipscope("firmware", "use", str(each), LWIPSCOPE_CACHE=str(folder))
     return folder
 
 

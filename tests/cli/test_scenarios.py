@@ -46,7 +46,7 @@ def test_scenarios_lists_all(desk: Desk) -> None:
 
 @pytest.mark.parametrize("scenario", EVERY, ids=lambda s: s.name)
 def test_an_explanation_fits(scenario: Scenario, capsys: pytest.CaptureFixture[str]) -> None:
-    assert scenarios.run(argparse.Namespace(name=scenario.name, coverage=False)) == 0
+    assert scenarios.run(argparse.Namespace(name=scenario.name, coverage=False, json=False)) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"{scenario.name}: ")
     assert max(map(len, out.splitlines())) <= 100

@@ -10,10 +10,13 @@ from run_examples import Maker, served_run
 
 from lwipscope.report.explain import explain
 from lwipscope.report.ladder import ladder
-from lwipscope.report.run_text import run_text
+from lwipscope.report.run_text import excerpt, run_text
 from lwipscope.report.style import Style
 from lwipscope.report.tcpdump_text import Flags, tcpdump_lines
-from lwipscope.runfile.model import About, Run, RunLife
+from lwipscope.runfile.model import DROPPED, About, Run, RunLife
+from lwipscope.runfile.peer_track import peer_track
+from lwipscope.runfile.remarks import LOST, remarks
+from lwipscope.tcp.state import State
 from lwipscope.trace.integrity import Gap, Integrity
 from lwipscope.trace.timeline import Note
 
@@ -122,3 +125,64 @@ def test_an_empty_run_and_an_empty_life() -> None:
     text = run_text(Run(About("x"), (RunLife(0),)), Style())
     assert "no connection was seen" in text
     assert "the evidence is incomplete: no sync has been answered" in text
+
+
+def test_two_states_by_one_segment_are_both_shown() -> None:
+    """The board's FIN comes with the ACK of its SYN: the peer is ESTABLISHED, then CLOSE_WAIT."""
+    maker = Maker()
+    maker.event("born c=3 pool=pcb used=1")
+    ends = "l=192.0.2.10:6666 r=192.0.2.1:40000"
+    maker.segment(3, "rx", "S", 100, 0)
+    maker.event(f"state c=3 CLOSED>SYN_RCVD by=rx:S at=tcp_in.c:680 {ends} p=2")
+    maker.segment(3, "tx", "SF.", 500, 101)
+    maker.segment(3, "rx", ".", 101, 502)
+    text = drawn(maker.life())
+    rows = text.splitlines()
+    first = next(n for n, row in enumerate(rows) if "ESTABLISHED" in row)
+    assert re.search(r"ESTABLISHED +◀─+ SYN\+FIN\+ACK", rows[first]) or "◀" in rows[first]
+    assert rows[first + 1].split()[1:] == ["CLOSE_WAIT"]
+
+
+def test_what_was_dropped_on_its_way_never_arrived() -> None:
+    maker = Maker()
+    maker.listener()
+    maker.segment(2, "rx", "S", 1000, 0, mss=1460)
+    maker.event("born c=3 pool=pcb used=1")
+    ends = "l=192.0.2.10:6666 r=192.0.2.1:40000"
+    maker.event(f"state c=3 CLOSED>SYN_RCVD by=rx:S at=tcp_in.c:680 {ends} p=2")
+    maker.segment(3, "tx", "S.", 5000, 1001, mss=1460)
+    maker.segment(3, "tx", "S.", 5000, 1001, mss=1460)
+    maker.frames[-2] = replace(maker.frames[-2], fate=DROPPED)
+    maker.segment(3, "rx", ".", 1001, 5001)
+    life = maker.life()
+    text = drawn(life)
+    assert re.search(r"^ +[\d.]+ +✗─+ SYN\+ACK seq=0 ack=1 mss=1460 ──  \(dropped", text, re.M)
+    assert re.search(r"ESTABLISHED +◀─+ SYN\+ACK seq=0 ack=1 mss=1460 ──$", text, re.M)
+    assert remarks(life)[1] == [LOST]
+    connection = life.connection(3)
+    assert connection is not None
+    # The last one, dropped: the peer never hears of the connection.
+    gone = replace(life, wire=tuple(replace(f, fate=DROPPED) for f in life.wire))
+    assert [step.state for step in peer_track(gone, connection)] == [State.SYN_SENT]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_it_fits_in_ascii_too(width: int) -> None:
+    """Three dots are longer than an ellipsis."""
+    maker = Maker()
+    maker.listener()
+    maker.served(3, 40000)
+    maker.event("ret c=2 accept " + "E" * 60)
+    life = maker.life(console=b"x" * 200 + b"\n")
+    text = run_text(Run(About("x"), (life,)), Style(unicode=False), width=width, console=True)
+    assert text.isascii() and "..." in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_of_a_long_run_that_failed_the_end_is_shown() -> None:
+    lines = excerpt(served_run(5, 200), Style(), most=20)
+    assert len(lines) <= 3 * 26 + 2 and lines[0] == "(2 connections before)"
+    assert sum("rows before)" in line for line in lines) == 3
+    assert any("LAST_ACK" in line for line in lines) and any("c7 server" in line for line in lines)
+    short = "\n".join(excerpt(served_run(), Style()))
+    assert "rows before" not in short and "SYN_RCVD" in short

@@ -24,7 +24,9 @@ KEEPERS_OWN = {"keeper_main", "keeper_program", "namespace", "enter", "__main__"
 MODULES = sorted(
     ".".join(path.relative_to(HOST).with_suffix("").parts).removesuffix(".__init__")
     for path in (HOST / "lwipscope").rglob("*.py")
-    if path.stem not in KEEPERS_OWN and "_share" not in path.parts
+    if path.stem not in KEEPERS_OWN
+    # What is for boards, or for a student's bare Python, is no module.
+    and not {"_share", "assets"} & set(path.parts)
 )
 
 

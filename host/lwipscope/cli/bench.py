@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import platform
-import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +12,8 @@ from lwipscope.benchmark.figure import Result, exit_code, results_of, table
 from lwipscope.benchmark.workshop import Workshop
 from lwipscope.board.board_file import BoardFile
 from lwipscope.cli.common import NETWORK, add_board_options, firmware_of
+from lwipscope.cli.json_output import add_schema_option, json_text
+from lwipscope.cli.progress import ProgressLine
 from lwipscope.errors import LwipscopeError, UsageError
 
 
@@ -36,7 +35,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--builds", type=int, default=None, metavar="N", help="how many clean builds (1)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there as well")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        nargs="?",
+        const=Path("-"),
+        metavar="FILE",
+        help="write all values there as well; without FILE, print them instead of the table",
+    )
+    add_schema_option(parser, "bench")
     parser.set_defaults(run=run)
 
 
@@ -49,14 +56,22 @@ def run(options: argparse.Namespace) -> int:
     firmware = firmware_of(options, board_file)
     shop = Workshop(board_file, firmware.elf, firmware.profile, NETWORK[options.wire])
     results: list[Result] = []
-    for entry in chosen:
-        times = entry.quick_times if options.quick else entry.times
-        if entry.name == "build" and options.builds is not None:
-            times = options.builds
-        results += _measured(entry, shop, times)
+    with ProgressLine() as progress:
+        for entry in chosen:
+            times = entry.quick_times if options.quick else entry.times
+            if entry.name == "build" and options.builds is not None:
+                times = options.builds
+            results += _measured(entry, shop, times, progress)
+    told = json_text("bench", _told(results))
+    if options.json == Path("-"):
+        print(told)
+        return exit_code(results)
     print(table(results))
     if options.json is not None:
-        _write(options.json, results)
+        try:
+            options.json.write_text(told + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{options.json}: can't be written: {error.strerror}") from error
     return exit_code(results)
 
 
@@ -68,12 +83,15 @@ def _chosen(names: list[str] | None) -> list[Entry]:
     return [by_name[name] for name in names] if names else list(MEASUREMENTS)
 
 
-def _measured(entry: Entry, shop: Workshop, times: int) -> list[Result]:
+def _measured(
+    entry: Entry, shop: Workshop, times: int, progress: ProgressLine | None = None
+) -> list[Result]:
     """The values, as many as there are: one that can't be measured must not cost the others."""
-    started_s = time.monotonic()
     rows: list[tuple[float, ...]] = []
     failure = ""
+    progress = progress or ProgressLine()
     try:
+        progress.say(entry.name, 0, times)
         with closing(entry.measure(shop, times)) as measured:
             for row in measured:
                 rows.append(row)
@@ -81,26 +99,16 @@ def _measured(entry: Entry, shop: Workshop, times: int) -> list[Result]:
                     f"{value:.4g} {figure.unit}"
                     for value, figure in zip(row, entry.figures, strict=True)
                 )
-                _tell(f"{entry.name} {len(rows)}/{times}: {said}")
+                progress.say(f"{entry.name}: {said}", len(rows), times)
     except LwipscopeError as error:
         failure = f"{entry.name}: {error}"
-        _tell(failure)
-    _tell(f"{entry.name}: {time.monotonic() - started_s:.1f} s")
     return results_of(entry.figures, rows, failure)
 
 
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _write(path: Path, results: list[Result]) -> None:
-    about = {
+def _told(results: list[Result]) -> dict[str, object]:
+    return {
         "machine": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "figures": [result.as_json() for result in results],
     }
-    try:
-        path.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: can't be written: {error.strerror}") from error

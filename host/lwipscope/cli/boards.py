@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 from lwipscope.board import quarantine
 from lwipscope.board.board_file import BoardFile, names
 from lwipscope.board.device_file import DeviceFile, is_device
 from lwipscope.board.lock import holder
-from lwipscope.board.rack import Rack
+from lwipscope.board.rack import Instance, Rack
 from lwipscope.board.serial_ports import listed
+from lwipscope.cli.json_output import add_json_option, print_json
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,6 +32,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--release", metavar="NAME", help="take this board out of quarantine: it is used again"
     )
+    add_json_option(parser, "boards", "board")
     parser.set_defaults(run=run)
 
 
@@ -35,6 +40,12 @@ def run(options: argparse.Namespace) -> int:
     """All of it, or all of one."""
     if options.release is not None:
         print(f"released; it was: {quarantine.release(options.release).text()}")
+        return 0
+    if options.json:
+        if options.name is not None:
+            print_json("board", _board_data(options.name))
+        else:
+            print_json("boards", _data(Rack.load(options.rack)))
         return 0
     if options.name is not None:
         _show(options.name)
@@ -54,12 +65,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _ports() -> None:
-    types = {
-        usb_id: name
-        for name in reversed(names())
-        if is_device(name)
-        for usb_id in DeviceFile.load(name).usb.ids
-    }
+    types = _types()
     ports = [port for port in listed() if port.usb_id]
     print("\nserial ports on USB:" if ports else "\nserial ports on USB: none")
     for port in ports:
@@ -75,16 +81,30 @@ def _ports() -> None:
         print(f"  {port.device:<14} {', '.join(filter(None, told))}")
 
 
+def _types() -> dict[str, str]:
+    """Board files by the USB ids that they name."""
+    return {
+        usb_id: name
+        for name in reversed(names())
+        if is_device(name)
+        for usb_id in DeviceFile.load(name).usb.ids
+    }
+
+
 def _rack(rack: Rack) -> None:
     if rack.path is None:
         print("rack: no lwip-rack.toml here (lists boards by name; see boards/README.md)")
         return
     print(f"rack {rack.path}:")
     for each in rack.instances:
-        port = each.locate()
-        there = (_in_use(port) or "free") if port else "not plugged in"
-        state = "in quarantine" if quarantine.of(each.name) else there
+        state = _state(each, each.locate())
         print(f"  {each.name:<16} {each.type:<16} {each.where()}  [{state}]")
+
+
+def _state(instance: Instance, port: str | None) -> str:
+    if quarantine.of(instance.name):
+        return "in quarantine"
+    return (_in_use(port) or "free") if port else "not plugged in"
 
 
 def _in_use(port: str) -> str:
@@ -116,3 +136,57 @@ def _show(name: str) -> None:
     print(f"  network   {device.network.kind}")
     print(f"  flash     {method}")
     print(f"  stack     {device.lwip.stack_profile}")
+
+
+def _data(rack: Rack) -> dict[str, Any]:
+    """All of it for programs."""
+    types = _types()
+    return {
+        "boards": [_head(name) for name in names()],
+        "ports": [
+            {
+                **dataclasses.asdict(port),
+                "perhaps": types.get(port.usb_id, ""),
+                "used_by": _in_use(port.device),
+            }
+            for port in listed()
+            if port.usb_id
+        ],
+        "rack": None if rack.path is None else _rack_data(rack),
+        "quarantine": [dataclasses.asdict(entry) for entry in quarantine.everything()],
+    }
+
+
+def _rack_data(rack: Rack) -> dict[str, Any]:
+    boards = []
+    for each in rack.instances:
+        port = each.locate()
+        boards.append(
+            {
+                "name": each.name,
+                "type": each.type,
+                "where": each.where(),
+                "port": port,
+                "state": _state(each, port),
+            }
+        )
+    return {"path": str(rack.path), "boards": boards}
+
+
+def _head(name: str) -> dict[str, Any]:
+    if is_device(name):
+        device = DeviceFile.load(name)
+        kind, tried = "device", device.tried_on_hardware
+        return {"name": name, "title": device.title, "kind": kind, "tried_on_hardware": tried}
+    title = BoardFile.load(name).title
+    return {"name": name, "title": title, "kind": "emulated", "tried_on_hardware": None}
+
+
+def _board_data(name: str) -> dict[str, Any]:
+    file: DeviceFile | BoardFile = (
+        DeviceFile.load(name) if is_device(name) else BoardFile.load(name)
+    )
+    kind = "device" if isinstance(file, DeviceFile) else "emulated"
+    # As the file has it: what JSON has no form for is told as text.
+    told = json.loads(json.dumps(dataclasses.asdict(file), default=str))
+    return {"name": file.name, "title": file.title, "kind": kind, "file": told}

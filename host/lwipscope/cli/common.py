@@ -13,9 +13,9 @@ from typing import Literal
 
 from lwipscope.board.board_file import DEFAULT_BOARD, BoardFile
 from lwipscope.board.emulated import EmulatedBoard, StartOptions
+from lwipscope.cli.progress import ProgressLine as ProgressLine
 from lwipscope.errors import UsageError
 from lwipscope.firmware.firmware import PROFILES, Firmware
-from lwipscope.firmware.progress import Step
 from lwipscope.firmware.selection import choose
 from lwipscope.report.style import Style
 from lwipscope.wire.keeper import Keeper
@@ -72,33 +72,6 @@ def add_log_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class ProgressLine:
-    """Progress on standard error: one line that is rewritten on a terminal, few lines elsewhere."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._shown = ""
-        self._last = ""
-
-    def __call__(self, step: Step) -> None:
-        if self._terminal:
-            text = str(step)[:100]
-            print(f"\r{text:<{len(self._shown)}}", end="", file=sys.stderr, flush=True)
-            self._shown = text
-        else:
-            # In a log, one line per tenth of the work and one for each new thing.
-            mark = f"{10 * step.done // step.total}" if step.total else step.text
-            if mark != self._last:
-                print(step, file=sys.stderr, flush=True)
-            self._last = mark
-
-    def done(self) -> None:
-        """Clear the line."""
-        if self._shown:
-            print(f"\r{'':<{len(self._shown)}}\r", end="", file=sys.stderr, flush=True)
-            self._shown = ""
-
-
 def firmware_of(options: argparse.Namespace, board_file: BoardFile) -> Firmware:
     """The firmware to run, built if there is none yet."""
     profile = options.profile or board_file.lwip.option_profile
@@ -107,8 +80,7 @@ def firmware_of(options: argparse.Namespace, board_file: BoardFile) -> Firmware:
             f"{board_file.name}.toml: lwip.option_profile: {profile!r} is none of "
             f"{', '.join(PROFILES)}"
         )
-    progress = ProgressLine()
-    try:
+    with ProgressLine() as progress:
         return choose(
             profile,
             file=options.firmware,
@@ -116,8 +88,6 @@ def firmware_of(options: argparse.Namespace, board_file: BoardFile) -> Firmware:
             workarounds=getattr(options, "workarounds", True),
             progress=progress,
         )
-    finally:
-        progress.done()
 
 
 @dataclass(frozen=True, slots=True)

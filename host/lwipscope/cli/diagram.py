@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from lwipscope.board.board_file import read
+from lwipscope.cli.run_files import run_path
 from lwipscope.errors import UsageError
 from lwipscope.report import mermaid, svg
 from lwipscope.report.diagram import Diagram, diagram_of
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"{output}: expected a name that ends in .svg or .mmd")
     if options.compare and suffix == ".mmd":
         raise UsageError("Mermaid can't show a comparison: use -o FILE.svg")
-    loaded = Run.load(options.run_file) if options.run_file else None
+    loaded = Run.load(run_path(options.run_file)) if options.run_file else None
     profile = _profile(options, loaded)
     if options.compare and not graph_of(profile).exact:
         raise UsageError(f"{profile}: nothing is known beside RFC 9293, so nothing to compare")
@@ -78,7 +79,9 @@ def run(options: argparse.Namespace) -> int:
     else:
         text = svg.picture(diagram, compare=options.compare, subtitle=subtitle)
     if output is None:
-        sys.stdout.write(text)
+        # What the terminal's encoding does not know is a character reference: it stays SVG.
+        encoding = sys.stdout.encoding or "ascii"
+        sys.stdout.write(text.encode(encoding, "xmlcharrefreplace").decode(encoding))
         return 0
     write(output, text)
     print(f"wrote {output}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from lwipscope.cli.common import style
+from lwipscope.cli.json_output import add_json_option, print_json
 from lwipscope.errors import NoBoard
 
 _EPILOG = """\
@@ -37,7 +37,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--ip", metavar="ADDRESS", help="a real board's IPv4 address, to judge the network"
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json_option(parser, "doctor")
     parser.set_defaults(run=run)
 
 
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     report = examine(collect(target), target)
     code = 0 if report.usable else NoBoard.exit_code
     if options.json:
-        print(json.dumps(page.data(report, code), indent=2))
+        print_json("doctor", page.data(report, code))
     else:
         for line in page.lines(report, style()):
             print(line)

@@ -9,6 +9,7 @@ from lwipscope.board.device_file import DeviceFile
 from lwipscope.board.identify import Identity, identify
 from lwipscope.board.serial_board import SerialBoard
 from lwipscope.cli.board_access import SPECS, add_access_options, opened
+from lwipscope.cli.json_output import add_json_option, print_json
 from lwipscope.trace.event import Hello
 
 
@@ -25,13 +26,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_access_options(parser)
+    add_json_option(parser, "identity")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print; 1 if the board file says otherwise."""
     with opened(options, must_be_idle=False) as board:
-        return show(board)
+        return _as_json(board) if options.json else show(board)
 
 
 def show(board: Board) -> int:
@@ -60,3 +62,30 @@ def show(board: Board) -> int:
     for line in found:
         print(f"  differs   {line}")
     return 1 if found else 0
+
+
+def _as_json(board: Board) -> int:
+    """The same for programs."""
+    runs, complete = "", True
+    if isinstance(board, SerialBoard):
+        hello, runs = board.presence.hello, board.presence.runs
+        if board.presence.silent:
+            board.presence.require_idle(board.url)
+        complete = board.presence.at_prompt or board.taken_over
+    else:
+        hello = next((e for e in board.trace.events if isinstance(e, Hello)), None)
+    found = identify(board.repl, hello) if complete else Identity({}, hello)
+    file = board.file
+    differences = found.differences(file) if complete and isinstance(file, DeviceFile) else []
+    about = {
+        "board": board.place.name if isinstance(board, SerialBoard) else board.file.name,
+        "title": board.file.title,
+        "complete": complete,
+        "runs": "" if complete else runs,
+        "told": dict(found.told),
+        "hello": dict(hello.fields) if hello is not None else {},
+        "can": board.capabilities.text() if complete else "",
+        "differences": differences,
+    }
+    print_json("identity", about)
+    return 1 if differences else 0

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
+from contextlib import closing
 
 from lwipscope.board.command_port import CommandPort
 from lwipscope.board.kernel_table import KernelRow, at_gates, in_network
 from lwipscope.board.link import Link
+from lwipscope.board.opening import resolve
+from lwipscope.board.rack import Rack
 from lwipscope.board.running import RunningBoard, running
+from lwipscope.board.table_desk import ask
+from lwipscope.cli.json_output import add_json_option, print_json
+from lwipscope.cli.watch_line import BoardLine, add_line_options, is_name
 from lwipscope.errors import DeadlineExceeded, LwipscopeError, NoBoard, UsageError
 from lwipscope.report.netstat_text import STYLES, Row, Where, as_json, board_row, table
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import PcbRow
-from lwipscope.trace.trace import Trace
 
 _HELLO_TIMEOUT_S = 2.0
 _EXAMPLES = """\
-examples, beside a board that `lwipscope start` keeps running:
+examples, beside a board that `lwipscope start` or `lwipscope run` keeps running:
   lwipscope netstat                     as netstat -tan on Linux
   lwipscope netstat --style windows --find 6666
                                         as netstat -ano | findstr 6666
@@ -48,32 +52,40 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="BOARD",
         help="serial port, or name, of a running board (default: the one that was started)",
     )
-    parser.add_argument("--pid", type=int, help="the lwipscope process whose board it is")
-    parser.add_argument("--baud", type=int, default=115200, help="speed of the line [%(default)s]")
+    add_line_options(parser)
     parser.add_argument(
         "--style", choices=STYLES, default="linux", help="whose columns [%(default)s]"
     )
     parser.add_argument("--find", default="", metavar="TEXT", help="only rows with this text")
-    parser.add_argument("--json", action="store_true", help="the rows as JSON")
+    add_json_option(parser, "netstat", what="the rows as JSON")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Ask, print."""
-    known = _known(options.board, options.pid)
-    serial = known.serial if known is not None else options.board
-    rows = [board_row(row) for row in _snapshot(serial, options.baud)]
+    known = _known(options)
+    rows = [board_row(row) for row in _table(known, options)]
     if known is not None:
         rows += _host_rows(known, rows)
     if options.json:
-        print(json.dumps(as_json(rows, options.style, options.find), indent=1))
+        print_json("netstat", as_json(rows, options.style, options.find))
     else:
         print(table(rows, options.style, options.find))
     return 0
 
 
-def _known(board: str | None, pid: int | None) -> RunningBoard | None:
-    """The emulated board that is meant; None for a serial port of which nothing is known."""
+def _table(known: RunningBoard | None, options: argparse.Namespace) -> list[PcbRow]:
+    """Of the board, from who has its line, or over the line."""
+    if known is not None and known.desk:
+        return ask(known.desk)
+    place = BoardLine.of(known.serial if known is not None else options.board, options)
+    with closing(place.open()) as line, closing(place.link(line)) as link:
+        return _snapshot(link)
+
+
+def _known(options: argparse.Namespace) -> RunningBoard | None:
+    """The emulated board that is meant; None for one on a port of its own."""
+    board, pid = options.board, options.pid
     boards = [each for each in running() if pid is None or each.pid == pid]
     fitting = [each for each in boards if board is None or board in (each.name, each.serial)]
     if len(fitting) == 1:
@@ -81,7 +93,7 @@ def _known(board: str | None, pid: int | None) -> RunningBoard | None:
     listed = "\n".join(f"  --pid {each.pid}: {each.name} on {each.serial}" for each in boards)
     if fitting:
         raise UsageError(f"{len(fitting)} boards run; say which one:\n{listed}")
-    if board is not None and ("/" in board or ":" in board or board.upper().startswith("COM")):
+    if board is not None and _elsewhere(board, options):
         return None
     called = f" called {board!r}" if board is not None else ""
     raise NoBoard(
@@ -90,8 +102,15 @@ def _known(board: str | None, pid: int | None) -> RunningBoard | None:
     )
 
 
-def _snapshot(serial: str, baud: int) -> list[PcbRow]:
-    link = Link(serial, baud, trace=Trace(first_seq=None))
+def _elsewhere(board: str, options: argparse.Namespace) -> bool:
+    """A port, or a real board that the rack or a board file names."""
+    if "/" in board or ":" in board or board.upper().startswith("COM"):
+        return True
+    rack = Rack.load(options.rack)
+    return is_name(board, rack) and resolve(board, rack).kind == "device"
+
+
+def _snapshot(link: Link) -> list[PcbRow]:
     port = CommandPort(link)
     stream = "off"
     try:
@@ -99,7 +118,7 @@ def _snapshot(serial: str, baud: int) -> list[PcbRow]:
             hello = port.hello(_HELLO_TIMEOUT_S)
         except DeadlineExceeded as error:
             raise NoBoard(
-                f"{serial}: nobody answered within {_HELLO_TIMEOUT_S:g} s. Expected a board with "
+                f"{link.url}: nobody answered within {_HELLO_TIMEOUT_S:g} s. Expected a board with "
                 "lwipscope's firmware that is running; is it another port, or another speed?"
             ) from error
         stream = hello.fields.get("stream", "off")
@@ -109,7 +128,6 @@ def _snapshot(serial: str, baud: int) -> list[PcbRow]:
             # The first command switches the stream on; the next program here may be mpremote.
             with contextlib.suppress(LwipscopeError):
                 port.stream("off")
-        link.close()
 
 
 def _host_rows(board: RunningBoard, of_board: list[Row]) -> list[Row]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
+import sys
 from pathlib import Path
-from urllib.parse import quote
 
 from lwipscope.cli.diagram import write
-from lwipscope.errors import LwipscopeError, UsageError
-from lwipscope.report import html, index_page
+from lwipscope.cli.progress import ProgressLine
+from lwipscope.errors import UsageError
+from lwipscope.report import html
+from lwipscope.report.index_files import Source, write_index
 from lwipscope.runfile.model import SUFFIX, Run
 
 _EPILOG = f"""\
@@ -17,6 +18,7 @@ Runs are saved as *{SUFFIX} in the log folder of each command, and beside what a
 
   lwipscope report lwipscope-logs/.../NAME{SUFFIX} -o run.html
   lwipscope report lwipscope-logs/demo-... -o index.html       one page for each run, and an index
+  pytest --lwip-report out/index.html                          the same of a test session
 
 The page is stepped with the arrow keys, Home, End and space; / filters. #t=17 in its address is
 moment 17. It loads nothing, so that it can be sent to anybody.
@@ -45,11 +47,15 @@ def run(options: argparse.Namespace) -> int:
     source: Path = options.run_file
     if source.is_dir():
         output = options.output or source / "index.html"
-        print(f"wrote {output} and {_folder(source, output)} reports beside it")
+        count = _folder(source, output)
+        print(f"wrote {output} and {count} report{'' if count == 1 else 's'} beside it")
         return 0
     output = options.output or source.with_suffix(".html")
-    write(output, html.page(Run.load(source)))
+    loaded = Run.load(source)
+    write(output, html.page(loaded))
     print(f"wrote {output}")
+    for problem in loaded.problems():
+        print(f"the evidence is incomplete: {problem}", file=sys.stderr)
     return 0
 
 
@@ -61,26 +67,6 @@ def _folder(source: Path, output: Path) -> int:
             f"{source}: expected a folder with run files (*{SUFFIX}), found none; `lwipscope demo` "
             "and `lwipscope run-scenario` make such folders"
         )
-    linked: list[tuple[str, Run]] = []
-    broken: list[tuple[Path, str]] = []
-    used: set[str] = {output.name}
-    for file in files:
-        try:
-            loaded = Run.load(file)
-        except LwipscopeError as error:
-            broken.append((file, str(error)))
-            continue
-        name = _free(re.sub(r"[^\w.-]+", "-", file.name.removesuffix(SUFFIX)) or "run", used)
-        write(output.parent / name, html.page(loaded))
-        linked.append((quote(name), loaded))
-    write(output, index_page.index_page(linked, broken))
-    return len(linked)
-
-
-def _free(stem: str, used: set[str]) -> str:
-    """A file name that no other report has."""
-    name, number = f"{stem}.html", 2
-    while name in used:
-        name, number = f"{stem}-{number}.html", number + 1
-    used.add(name)
-    return name
+    with ProgressLine() as progress:
+        counted = progress.each(files, "writing reports", len(files))
+        return write_index(output, map(Source, counted))

@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         about = About(name, "run", f"{name} on the board", whose_tcp=network.whose_tcp)
         with (
             RunLog(on.board, folder, about=about) as log,
-            announced(on.board.file.name, on.board.link.url, on.keeper),
+            announced(on.board.file.name, on.board.link.url, on.keeper, on.board.port.snapshot),
         ):
             on.board.trace.on_event(live.event)
             on.board.trace.on_event(doors.event)

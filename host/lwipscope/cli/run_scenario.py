@@ -16,6 +16,7 @@ from lwipscope.cli.common import (
     log_folder,
     style,
 )
+from lwipscope.cli.progress import ProgressLine
 from lwipscope.errors import (
     DeadlineExceeded,
     Inconclusive,
@@ -24,6 +25,7 @@ from lwipscope.errors import (
     WireUnavailable,
 )
 from lwipscope.report.exchange import shown
+from lwipscope.report.explain import verdict_explained
 from lwipscope.scenario.defects import require_firmware
 from lwipscope.scenario.library import scenario_named
 from lwipscope.scenario.network import Network
@@ -31,6 +33,7 @@ from lwipscope.scenario.play import play
 from lwipscope.scenario.scenario import NEED_TEXTS, Need, Scenario
 from lwipscope.trace.verdict import Verdict
 from lwipscope.wire.rule_text import EXAMPLES, parse_rule
+from lwipscope.words.lang import add_lang_option, console_lang
 
 CANNOT_TELL = 125
 _WITH_A_CLOCK: tuple[Need, ...] = ("nc", "kernel")
@@ -82,6 +85,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="N",
         help="the first half of the boot id, for the manual clock (default: 1)",
     )
+    add_lang_option(parser)
     add_board_options(parser)
     add_log_option(parser)
     parser.set_defaults(run=run)
@@ -140,8 +144,12 @@ def _play(options: argparse.Namespace) -> Verdict:
             print(dress.plain(describe(on, network.whose_tcp)))
         folder = log_folder(options, "scenario")
         seed = options.seed or 0
-        played = play(scenario, on.board, on.keeper, folder, rules=rules, seed=seed)
+        with ProgressLine() as progress:
+            progress.say(f"playing {scenario.name}")
+            played = play(scenario, on.board, on.keeper, folder, rules=rules, seed=seed)
         print(shown(played, dress))
+        if (lang := console_lang(options.lang)) != "en":
+            print(verdict_explained(played.verdict.name, lang))
         print(f"\ncaptures (pcapng) and logs: {folder}", flush=True)
     return played.verdict
 

@@ -7,6 +7,10 @@ import sys
 import textwrap
 
 from lwipscope.cli.common import add_board_options, bench
+from lwipscope.cli.json_output import add_json_option, print_json
+from lwipscope.cli.progress import ProgressLine
+from lwipscope.errors import UsageError
+from lwipscope.report.played_json import coverage_json, scenario_json
 from lwipscope.scenario.coverage import coverage_of, report
 from lwipscope.scenario.library import EVERY, LIBRARY, THEMES, scenario_named
 from lwipscope.scenario.network import Network
@@ -34,6 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="play them all, and list every edge of the stack's graph with who took it; exit code "
         "1 if one was not taken or a scenario failed",
     )
+    add_json_option(parser, "scenarios", "coverage")
     add_board_options(parser)
     parser.set_defaults(run=run)
 
@@ -41,13 +46,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print."""
     if options.coverage:
+        if options.name is not None:
+            raise UsageError(f"--coverage plays them all: leave out {options.name}")
         return _coverage(options)
-    if options.name is not None:
-        print(_explained(scenario_named(options.name)))
+    unusual = tuple(scenario for scenario in EVERY if scenario not in LIBRARY)
+    themes = (*THEMES, ("defects left in (with --no-workarounds)", unusual))
+    named = None if options.name is None else scenario_named(options.name)
+    if options.json:
+        told = [
+            scenario_json(scenario, theme)
+            for theme, scenarios in themes
+            for scenario in scenarios
+            if named in (None, scenario)
+        ]
+        print_json("scenarios", {"scenarios": told})
+        return 0
+    if named is not None:
+        print(_explained(named))
         return 0
     width = max(len(scenario.name) for scenario in EVERY)
-    unusual = tuple(scenario for scenario in EVERY if scenario not in LIBRARY)
-    for theme, scenarios in (*THEMES, ("defects left in (with --no-workarounds)", unusual)):
+    for theme, scenarios in themes:
         print(f"{theme}:")
         for scenario in scenarios:
             print(f"  {scenario.name:<{width}}  {scenario.title}")
@@ -56,24 +74,34 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _coverage(options: argparse.Namespace) -> int:
-    """Play all that can be played here, one line of progress each."""
+    """Play all that can be played here."""
     played: list[Played] = []
+    left_out: list[tuple[str, str]] = []
     with bench(options) as on:
         with Network(on.keeper, on.board.switch, on.board.ip) as network:
             there = network.nc_there
         profile = on.firmware.profile
-        for scenario in LIBRARY:
-            if profile not in scenario.profiles or options.board not in scenario.boards:
-                continue
-            if scenario.needs_nc and not there:
-                print(f"left out, as there is no OpenBSD nc: {scenario.name}", file=sys.stderr)
-                continue
-            played.append(play(scenario, on.board, on.keeper))
-            if played[-1].verdict is not Verdict.PASS:
-                print(f"{played[-1].verdict.name}: {scenario.name}", file=sys.stderr)
-    print(report(played))
+        with ProgressLine() as progress:
+            for number, scenario in enumerate(LIBRARY):
+                progress.say(f"playing {scenario.name}", number, len(LIBRARY))
+                if profile not in scenario.profiles or options.board not in scenario.boards:
+                    left_out.append((scenario.name, "is for another profile or board"))
+                    continue
+                if scenario.needs_nc and not there:
+                    left_out.append((scenario.name, "there is no OpenBSD nc"))
+                    progress.done()
+                    print(f"left out, as there is no OpenBSD nc: {scenario.name}", file=sys.stderr)
+                    continue
+                played.append(play(scenario, on.board, on.keeper))
+                if played[-1].verdict is not Verdict.PASS:
+                    progress.done()
+                    print(f"{played[-1].verdict.name}: {scenario.name}", file=sys.stderr)
     failed = sum(1 for result in played if result.verdict is not Verdict.PASS)
-    print(f"{len(played)} scenarios played, {failed} of them not PASS")
+    if options.json:
+        print_json("coverage", coverage_json(played, left_out))
+    else:
+        print(report(played))
+        print(f"{len(played)} scenarios played, {failed} of them not PASS")
     return 1 if failed or coverage_of(played).missing else 0
 
 

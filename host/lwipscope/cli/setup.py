@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lwipscope import toolchain
-from lwipscope.cli.common import ProgressLine
+from lwipscope.cli.progress import ProgressLine
 from lwipscope.firmware.firmware import PROFILES
 from lwipscope.firmware.selection import choose
 

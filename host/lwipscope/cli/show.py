@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shutil
 import sys
 
+from lwipscope.cli.json_output import add_json_option, print_json
 from lwipscope.cli.run_files import LOGS, add_run_argument, the_run
 from lwipscope.errors import Inconclusive, UsageError
-from lwipscope.report.explain import explain
+from lwipscope.report.explain import explain, verdict_explained
 from lwipscope.report.ladder import LEAST_WIDTH, WIDTH
 from lwipscope.report.run_json import run_json
 from lwipscope.report.run_text import run_text
 from lwipscope.report.style import Style
 from lwipscope.report.tcpdump_text import Flags, tcpdump_lines
 from lwipscope.runfile.model import SUFFIX, Run
+from lwipscope.words.lang import add_lang_option, console_lang
 
 _EXAMPLES = f"""\
 examples:
@@ -27,6 +28,7 @@ examples:
   lwipscope show --explain 5                      the fifth frame: its fields, and what it caused
   lwipscope show --explain FIN_WAIT_2             a state: ways in, ways out, with their sources
   lwipscope show --explain 'SYN_SENT > ESTABLISHED'
+  lwipscope show --explain TIME_WAIT --lang zh    in Chinese
 
 In the ladder the board is on the right; the other end's states, on the left, are deduced from its
 segments by RFC 9293's rules. Exit code: 0, or 4 if the run's evidence is incomplete.
@@ -51,8 +53,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help=f"columns, {LEAST_WIDTH} at least (the terminal's; {WIDTH} in files)",
     )
     parser.add_argument("--console", action="store_true", help="with what the board printed")
-    parser.add_argument("--json", action="store_true", help="everything, as JSON")
-    parser.add_argument("--explain", metavar="WHAT", help="a segment's number, a state, an edge")
+    add_json_option(parser, "run", what="everything, as JSON")
+    parser.add_argument(
+        "--explain", metavar="WHAT", help="a segment's number, a state, an edge, a verdict"
+    )
+    add_lang_option(parser)
     dump = parser.add_argument_group("as tcpdump")
     dump.add_argument(
         "--tcpdump", action="store_true", help="tcpdump's lines instead of the ladder"
@@ -79,12 +84,15 @@ def run(options: argparse.Namespace) -> int:
         _, shown = the_run(options.run_file)
     dress = Style.of(sys.stdout)
     if options.explain:
-        print(dress.plain(explain(options.explain, shown)))
+        lang = console_lang(options.lang)
+        text = explain(options.explain, shown, lang)
+        # Chinese goes out as it is: its encoding has been looked at.
+        print(text if lang == "zh" else dress.plain(text))
         return 0
     assert shown is not None
     conn = _connection(options.connection, shown)
     if options.json:
-        print(json.dumps(run_json(shown, conn), indent=1))
+        print_json("run", run_json(shown, conn))
     elif options.tcpdump:
         flags = Flags(options.n, options.S, options.A, options.t)
         for line in tcpdump_lines(shown, flags):
@@ -92,6 +100,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         width = options.width or _width()
         print(run_text(shown, dress, width=width, conn=conn, console=options.console))
+        if (lang := console_lang(options.lang)) != "en":
+            print(verdict_explained(shown.about.verdict, lang))
     if shown.cut:
         print(f"lwipscope: {shown.cut}; what is there is shown", file=sys.stderr)
     return Inconclusive.exit_code if shown.problems() else 0

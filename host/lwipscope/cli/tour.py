@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 from lwipscope.cli.common import (
     add_board_options,
@@ -13,7 +14,10 @@ from lwipscope.cli.common import (
     log_folder,
     style,
 )
+from lwipscope.cli.json_output import add_json_option, print_json
+from lwipscope.cli.progress import ProgressLine
 from lwipscope.report.exchange import shown
+from lwipscope.report.played_json import played_json
 from lwipscope.report.style import Style
 from lwipscope.scenario.library import scenario_named
 from lwipscope.scenario.play import RAW_TCP, Played, play
@@ -31,6 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add_board_options(parser)
     add_log_option(parser)
+    add_json_option(parser, "tour")
     parser.set_defaults(run=run)
 
 
@@ -39,15 +44,24 @@ def run(options: argparse.Namespace) -> int:
     dress = style()
     started_s = time.monotonic()
     with bench(options) as on:
-        print(dress.plain(describe(on, RAW_TCP)), flush=True)
+        if not options.json:
+            print(dress.plain(describe(on, RAW_TCP)), flush=True)
         folder = log_folder(options, "tour")
         played: list[Played] = []
-        for name in STOPS:
-            result = play(scenario_named(name), on.board, on.keeper, folder)
-            played.append(result)
-            if result.verdict is not Verdict.PASS:
-                print(shown(result, dress), flush=True)
+        with ProgressLine() as progress:
+            for number, name in enumerate(STOPS):
+                progress.say(f"playing {name}", number, len(STOPS))
+                result = play(scenario_named(name), on.board, on.keeper, folder)
+                played.append(result)
+                if result.verdict is not Verdict.PASS and not options.json:
+                    progress.done()
+                    print(shown(result, dress), flush=True)
     table = cells(played)
+    missed = int(not all(cell.good for cell in table))
+    code = max(missed, *(result.verdict.exit_code for result in played))
+    if options.json:
+        print_json("tour", _data(table, played, folder))
+        return code
     print(_table(table, dress))
     reached = sum(cell.reached for cell in table)
     absent = sum(cell.good and not cell.reached for cell in table)
@@ -56,8 +70,25 @@ def run(options: argparse.Namespace) -> int:
         f"{len(played)} scenarios and {time.monotonic() - started_s:.1f} s"
     )
     print(f"captures (pcapng) and logs: {folder}", flush=True)
-    missed = int(not all(cell.good for cell in table))
-    return max(missed, *(result.verdict.exit_code for result in played))
+    return code
+
+
+def _data(table: list[Cell], played: list[Played], folder: Path) -> dict[str, object]:
+    return {
+        "cells": [
+            {
+                "state": str(cell.state),
+                "role": cell.role,
+                "reached": cell.reached,
+                "expected": cell.good,
+                "how": cell.how,
+                "scenario": cell.scenario,
+            }
+            for cell in table
+        ],
+        "played": [played_json(result) for result in played],
+        "log_folder": str(folder),
+    }
 
 
 def _table(table: list[Cell], dress: Style) -> str:

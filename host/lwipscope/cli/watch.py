@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
 import time
+from contextlib import closing, suppress
 
-from lwipscope.board.board_file import names
 from lwipscope.board.command_port import CommandPort
-from lwipscope.board.device_file import device_names
 from lwipscope.board.link import Link
-from lwipscope.board.opening import is_port, resolve
-from lwipscope.board.rack import Rack
-from lwipscope.board.running import the_one
 from lwipscope.cli.common import style
 from lwipscope.cli.watch_full import watch_full
 from lwipscope.cli.watch_keys import has_keys
+from lwipscope.cli.watch_line import BoardLine, add_line_options
 from lwipscope.cli.watch_screen import has_rich
+from lwipscope.cli.watch_session import Session
 from lwipscope.errors import DeadlineExceeded, LwipscopeError, NoBoard
 from lwipscope.report.live import Live
 from lwipscope.trace.event import Hello
-from lwipscope.trace.trace import Trace
 
 _HELLO_TIMEOUT_S = 2.0
 _PING_S = 2.0
@@ -47,8 +43,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="device or URL of its line, or its name in the rack file (default: the emulated board "
         "that was started)",
     )
-    parser.add_argument("--pid", type=int, help="the lwipscope process whose board it is")
-    parser.add_argument("--baud", type=int, default=115200, help="speed of the line [%(default)s]")
+    add_line_options(parser)
     parser.add_argument("--segments", action="store_true", help="show segments too")
     parser.add_argument("--plain", action="store_true", help="lines, also on a terminal")
     parser.add_argument("--seconds", type=float, metavar="S", help="end after so long")
@@ -57,13 +52,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """0 on Ctrl-C or when the time is over."""
-    serial = (
-        _port_of(options.serial, options.pid) if options.serial else the_one(options.pid).serial
-    )
-    link = Link(serial, options.baud, trace=Trace(first_seq=None))
-    port = CommandPort(link)
+    place = BoardLine.of(options.serial, options)
     if _on_full_screen(options):
-        return _full_screen(link, port, serial, options)
+        return _full_screen(place, options)
+    with closing(place.open()) as line, closing(place.link(line)) as link:
+        return _lines(link, place.url, options)
+
+
+def _lines(link: Link, serial: str, options: argparse.Namespace) -> int:
+    port = CommandPort(link)
     live = Live(_print, style(), console=False, segments=options.segments)
     try:
         hello = _greet(port, serial)
@@ -81,23 +78,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     finally:
         if link.trace.integrity.started and link.trace.lost is None:
-            with contextlib.suppress(LwipscopeError):
+            with suppress(LwipscopeError):
                 port.stream("off")
-        link.close()
-
-
-def _port_of(board: str, pid: int | None) -> str:
-    """The port of a board that is named in one of the ways of `open_board`."""
-    named = "@" in board or board.startswith("any:") or Rack.load().named(board) or board in names()
-    if is_port(board) or not (named or board in ("qemu", *device_names())):
-        return board
-    target = resolve(board)
-    if target.kind == "emulated":
-        return the_one(pid).serial
-    port = target.places[0].locate()
-    if port is None:
-        raise NoBoard(f"{board} is not there: no port of this machine is the one of its entry")
-    return port
 
 
 def _on_full_screen(options: argparse.Namespace) -> bool:
@@ -114,14 +96,13 @@ def _on_full_screen(options: argparse.Namespace) -> bool:
     return True
 
 
-def _full_screen(link: Link, port: CommandPort, serial: str, options: argparse.Namespace) -> int:
-    try:
-        _greet(port, serial)
-        watch_full(link, options.baud, segments=options.segments, seconds=options.seconds)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        link.close()
+def _full_screen(place: BoardLine, options: argparse.Namespace) -> int:
+    with (
+        suppress(KeyboardInterrupt),
+        closing(Session(place, segments=options.segments)) as session,
+    ):
+        _greet(session.port, place.url)
+        watch_full(session, place.url, options.seconds)
     return 0
 
 

@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-from lwipscope.board.link import Link
 from lwipscope.cli.watch_keys import Keys, single_keys
 from lwipscope.cli.watch_screen import Screen, full_screen
 from lwipscope.cli.watch_session import Session
@@ -21,15 +20,11 @@ _REFRESH_S = 0.25
 _MESSAGE_S = 6.0
 
 
-def watch_full(link: Link, baud: int, *, segments: bool, seconds: float | None) -> None:
-    """Until q, Ctrl-C, or the time is over; closes the link. BoardLost if the line stays gone."""
-    session = Session(link, baud, segments=segments)
-    try:
-        with single_keys(sys.stdin.fileno()) as keys, full_screen() as screen:
-            session.start()
-            View(session, link.url).run(keys, screen, seconds)
-    finally:
-        session.close()
+def watch_full(session: Session, where: str, seconds: float | None) -> None:
+    """Until q, Ctrl-C, or the time is over. BoardLost if the line stays gone."""
+    with single_keys(sys.stdin.fileno()) as keys, full_screen() as screen:
+        session.start()
+        View(session, where).run(keys, screen, seconds)
 
 
 class View:

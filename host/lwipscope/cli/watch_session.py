@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from lwipscope.board.command_port import CommandPort
-from lwipscope.board.link import Link
+from lwipscope.cli.watch_line import BoardLine
 from lwipscope.errors import (
     BoardFault,
     BoardLost,
@@ -25,7 +27,7 @@ from lwipscope.report.watched import Watched
 from lwipscope.runfile.collect import life_of, versions
 from lwipscope.runfile.model import About, Run
 from lwipscope.trace.event import Event
-from lwipscope.trace.trace import Trace
+from lwipscope.trace.short_trace import ShortTrace
 
 _PING_S = 2.0
 _ANSWER_S = 1.0
@@ -33,20 +35,25 @@ _AGAIN_S = 0.5
 GIVE_UP_S = 10.0
 """So long a line that is gone is awaited: a board on USB comes back within it."""
 _AHEAD_S = 3.0
+MOST_LIVES = 8
 
 
 class Session:
-    """Feeds a `Watched`. `link` has said hello; the session closes it."""
+    """Feeds a `Watched`. Opens the board's line, and closes it."""
 
-    def __init__(self, link: Link, baud: int, *, segments: bool) -> None:
-        self._link, self._baud = link, baud
+    def __init__(self, place: BoardLine, *, segments: bool) -> None:
+        self._place = place
         self._mode = "all" if segments else "states"
-        self._port = CommandPort(link)
+        self._line = place.open()
+        self._link = place.link(self._line)
+        self.port = CommandPort(self._link)
         self._lock = threading.Lock()
         self._watched = Watched()
         self._heard_s = time.monotonic()
         self._start_s, self._start_ns = time.monotonic(), time.time_ns()
-        self._traces: list[Trace] = []
+        # Of a board that restarts again and again, or runs for days, the newest is kept.
+        self._traces: deque[ShortTrace] = deque(maxlen=MOST_LIVES)
+        self._begun = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="lwipscope-watch")
         self.status = ""
@@ -65,8 +72,9 @@ class Session:
             self._thread.join()
         if self._link.trace.integrity.started and self._link.trace.lost is None:
             with contextlib.suppress(LwipscopeError):
-                self._port.request("stream", "off", timeout_s=_ANSWER_S)
+                self.port.request("stream", "off", timeout_s=_ANSWER_S)
         self._link.close()
+        self._line.close()
 
     def look(self) -> tuple[Watched, int]:
         """What the board is doing, and its time now; both are the caller's own."""
@@ -82,6 +90,7 @@ class Session:
         with self._lock:
             traces = list(self._traces)
             told = dict(self._watched.fields)
+            begun = self._begun
         lives = [
             life_of(n, self._start_s, t.stamped, (), t.integrity, console=t.console)
             for n, t in enumerate(traces)
@@ -94,6 +103,7 @@ class Session:
             clock=told.get("time", ""),
             wall_ns=self._start_ns,
             lasted_s=time.monotonic() - self._start_s,
+            remarks=_forgotten(traces, begun),
             versions=versions(),
         )
         Run(about, tuple(lives)).save(path)
@@ -108,7 +118,7 @@ class Session:
 
     def _ping(self) -> None:
         try:
-            self._port.hello(_ANSWER_S)
+            self.port.hello(_ANSWER_S)
             if self._watched.doubtful:
                 self._read_table()
             self.status = ""
@@ -128,12 +138,14 @@ class Session:
     def _begin(self) -> None:
         """Follow the trace that the link has now; the board has said or will say hello."""
         trace = self._link.trace
+        assert isinstance(trace, ShortTrace)
         with self._lock:
             self._traces.append(trace)
+            self._begun += 1
         trace.on_event(self._event)
         try:
-            self._port.hello(_ANSWER_S)
-            self._port.request("stream", self._mode, timeout_s=_ANSWER_S)
+            self.port.hello(_ANSWER_S)
+            self.port.request("stream", self._mode, timeout_s=_ANSWER_S)
             self._read_table()
         except DeadlineExceeded:
             with self._lock:
@@ -143,13 +155,20 @@ class Session:
             return  # the next ping meets it
 
     def _read_table(self) -> None:
-        rows = self._port.snapshot(_ANSWER_S)
+        rows = self.port.snapshot(_ANSWER_S)
         with self._lock:
             seen_us = min((row.clock_us for row in rows), default=self._watched.clock_us)
             self._watched.snapshot(rows, seen_us)
 
     def _new_life(self) -> None:
-        self._link.new_life(lambda: None, first_seq=None)
+        self._link.close()
+        self._line.forget()
+        self._follow_on()
+
+    def _follow_on(self) -> None:
+        """A new trace on the open line."""
+        self._link = self._place.link(self._line)
+        self.port = CommandPort(self._link)
         with self._lock:
             self._watched.begin()
         self._until_it_answers()
@@ -159,7 +178,7 @@ class Session:
         said = self.status
         while not self._stop.is_set():
             try:
-                self._port.hello(_ANSWER_S)
+                self.port.hello(_ANSWER_S)
                 break
             except DeadlineExceeded:
                 self.status = f"{said}; it does not answer yet"
@@ -169,6 +188,7 @@ class Session:
     def _reopen(self, error: BoardLost) -> None:
         """The line is gone: as that of a board on USB that restarts."""
         self._link.close()
+        self._line.close()
         if not _comes_back(self._link.url):
             raise error
         give_up_s = time.monotonic() + GIVE_UP_S
@@ -179,18 +199,26 @@ class Session:
                 raise BoardLost(f"{why}; it did not come back within {GIVE_UP_S:g} s") from error
             self.status = f"the line is gone; waiting {left_s:.0f} s for it to come back ({why})"
             with contextlib.suppress(NoBoard):
-                self._link = Link(self._link.url, self._baud, trace=Trace(first_seq=None))
-                self._port = CommandPort(self._link)
-                with self._lock:
-                    self._watched.begin()
+                self._line = self._place.open()
                 self.status = "the line was gone and is back"
-                self._until_it_answers()
+                self._follow_on()
                 return
 
     def _event(self, event: Event, at_s: float) -> None:
         with self._lock:
             self._watched.event(event)
             self._heard_s = at_s
+
+
+def _forgotten(traces: Sequence[ShortTrace], begun: int) -> tuple[str, ...]:
+    """What a saved run lacks, because it lasted too long."""
+    told = []
+    if begun > len(traces):
+        told.append(f"the first {begun - len(traces)} lives of the board were not kept")
+    events = sum(trace.dropped for trace in traces)
+    if events:
+        told.append(f"{events} older events were not kept: this begins in the middle")
+    return tuple(told)
 
 
 def _comes_back(url: str) -> bool:

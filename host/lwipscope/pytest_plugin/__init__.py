@@ -93,6 +93,11 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Which board the tests ran on, and why there was none; nothing if none was asked for."""
     lines = _summary(terminalreporter)
+    settings = terminalreporter.config.stash[options.SETTINGS]
+    if lines and settings.report is not None:
+        from lwipscope.pytest_plugin import session_report
+
+        lines.append(session_report.write(terminalreporter, settings))
     if lines:
         terminalreporter.section("lwip boards")
         for line in lines:

@@ -20,6 +20,7 @@ from lwipscope.board.board_file import BoardFile
 from lwipscope.board.emulated import EmulatedBoard, StartOptions
 from lwipscope.board.opening import Emulation, open_board, resolve
 from lwipscope.board.probe import Probe
+from lwipscope.board.serial_board import SerialBoard
 from lwipscope.doctor.needs import why_not as why_no_right
 from lwipscope.errors import BoardLost, DeadlineExceeded, LwipscopeError, UsageError
 from lwipscope.firmware import elf_layout
@@ -72,6 +73,7 @@ class Bench:
         self._missing: _Missing | None = None
         self._layout: Layout | None = None
         self._desk: Desk | None = None
+        self._record: evidence.Record | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -108,15 +110,19 @@ class Bench:
         if board.capabilities.tracer:
             return None
         if self._layout is None:
-            if self.settings.layout is None:
+            self._layout = self._named_layout()
+            if self._layout is None:
                 raise UsageError(
                     f"{board.file.name} at {board.link.url} has firmware without the tracer, so "
                     "what a program does there is not seen. It can be sampled: lwipscope layout "
                     "FIRMWARE.elf -o layout.json (lwipscope identify says where that file is to be "
                     "had), then --lwip-layout layout.json"
                 )
-            self._layout = elf_layout.load(self.settings.layout)
         return Probe(board.link, board.repl, self._layout)
+
+    def _named_layout(self) -> Layout | None:
+        named = self.settings.layout
+        return elf_layout.load(named) if named is not None else None
 
     def prepare(self, progress: Progress) -> None:
         """Have the firmware before the first test's clock ticks; what fails, that test tells."""
@@ -135,6 +141,8 @@ class Bench:
             self.dismiss()
         self._board = self._open()
         if not isinstance(self._board, EmulatedBoard):
+            if isinstance(self._board, SerialBoard) and not self._board.capabilities.tracer:
+                self._board.layout = self._named_layout()
             self._board.reset()  # who knows what has run on it before
         return self._board
 
@@ -150,8 +158,11 @@ class Bench:
         board = self._fresh_or_skip(item)
         self._check_needs(item, board)
         item.user_properties += self._properties(board)
-        with evidence.recorded(item, board, self.settings):
-            yield board
+        with evidence.recorded(item, board, self.settings) as self._record:
+            try:
+                yield board
+            finally:
+                self._record = None
 
     @contextmanager
     def network(self, board: Board) -> Iterator[Network]:
@@ -163,6 +174,8 @@ class Bench:
             if desk.way.why_not:
                 end = pytest.fail if self.settings.require_board else pytest.skip
                 end(f"no peers: {desk.way.why_not}")
+            if self._record is not None:
+                self._record.see(desk)
             made = DeskNetwork(desk)
         with made:
             yield made
@@ -253,7 +266,10 @@ class Bench:
 
     def _properties(self, board: Board) -> list[tuple[str, object]]:
         if not isinstance(board, EmulatedBoard):
-            return [("lwip_board", board.file.name), ("lwip_port", board.link.url)]
+            told = [("lwip_board", board.file.name), ("lwip_port", board.link.url)]
+            if isinstance(board, SerialBoard) and board.cleanness is not None:
+                told.append(("lwip_clean", board.cleanness.text()))
+            return [*told]
         hellos = (event for event in board.trace.events if isinstance(event, Hello))
         fields = (next(hellos, None) or board.port.hello()).fields
         return [

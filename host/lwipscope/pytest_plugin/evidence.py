@@ -1,8 +1,9 @@
 """What a failed test leaves: the timeline in its report, and files in the log folder.
 
-The folder has the failure as pytest shows it, the whole timeline, the console, the wire's capture,
-the serial log, and the run file, from which all reports can be made again. Both logs are written
-as things happen, and removed again if the test passes.
+The folder has the failure as pytest shows it, the whole timeline, the console, the serial log, the
+run file, from which all reports can be made again, and the wire's capture: of a board with a
+network of its own if this machine sees its frames (else the run file says why not). Both logs are
+written as things happen, and removed again if the test passes.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ import pytest
 
 import lwipscope
 from lwipscope.board.board import Board
-from lwipscope.board.emulated import EmulatedBoard
 from lwipscope.errors import LwipscopeError
 from lwipscope.pytest_plugin.options import Settings
-from lwipscope.report.run_text import connections_text
+from lwipscope.report.run_text import excerpt
 from lwipscope.report.style import Style
 from lwipscope.runfile.model import About
+from lwipscope.scenario.desk_network import Desk
 from lwipscope.scenario.leak_claims import LEAK_S, LeakClaims
 from lwipscope.scenario.other_end import OtherEnd
 from lwipscope.scenario.run_log import RunLog
@@ -48,24 +49,39 @@ class Record:
     folder: Path | None
     log: RunLog | None = None
     failed: bool = False
+    why_blind: str = "the test asked for no peer"
+
+    def see(self, desk: Desk) -> None:
+        """Capture what passes between this machine and a board with a network of its own."""
+        if self.log is None or self.log.sees:
+            return
+        try:
+            self.log.see(desk.onlooker)
+        except LwipscopeError as error:
+            self.why_blind = str(error)
+
+    def about(self, name: str) -> About:
+        """For the run file."""
+        blind = self.log is None or not self.log.sees
+        told = (f"no frames of the wire were seen: {self.why_blind}",) if blind else ()
+        return About(name, "pytest", verdict="FAIL" if self.failed else "PASS", remarks=told)
 
 
 @contextmanager
-def recorded(item: pytest.Item, board: Board, settings: Settings) -> Iterator[None]:
+def recorded(item: pytest.Item, board: Board, settings: Settings) -> Iterator[Record]:
     """Log what happens to the board inside."""
     folder = settings.log_dir / folder_name(item.nodeid)
     shutil.rmtree(folder, ignore_errors=True)
     keeps = settings.keep_logs != "none"
-    log = RunLog(board, folder) if keeps and isinstance(board, EmulatedBoard) else None
+    log = RunLog(board, folder) if keeps else None
     record = Record(board, folder if keeps else None, log)
     item.stash[RECORD] = record
     try:
-        yield
+        yield record
     finally:
         if log is not None:
             if record.failed or settings.keep_logs != "fail":
-                verdict = "FAIL" if record.failed else ""
-                log.describe(About(item.nodeid, "pytest", verdict=verdict))
+                log.describe(record.about(item.nodeid))
             log.close()
         if settings.keep_logs == "fail" and not record.failed:
             shutil.rmtree(folder, ignore_errors=True)
@@ -93,8 +109,8 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     more = [f"({left_out} lines before)"] if left_out > 0 else []
     if record.log is not None:
         with suppress(LwipscopeError, OSError):
-            ladders = connections_text(record.log.run(), Style())
-            report.sections.append(("lwip ladder", "\n".join(ladders[:_SHOWN_LINES])))
+            ladders = excerpt(record.log.run(), Style(), most=_SHOWN_LINES)
+            report.sections.append(("lwip ladder", "\n".join(ladders)))
     report.sections.append(("lwip timeline", "\n".join([head, *more, *lines[-_SHOWN_LINES:]])))
     if record.folder is not None:
         report.sections.append(("lwip logs", str(record.folder)))

@@ -12,6 +12,7 @@ from lwipscope.board.probe import Probe
 from lwipscope.errors import UsageError
 from lwipscope.peer.nc import Netcat
 from lwipscope.peer.raw import RAW_IP, RawPeer
+from lwipscope.pytest_plugin.ports import ListeningPorts
 from lwipscope.scenario.application import READY_S, Application
 from lwipscope.scenario.desk_network import DeskNetwork
 from lwipscope.scenario.network import HOST_IP, Network
@@ -62,6 +63,11 @@ class AppFactory:
                 f"{self._running.program.name} still runs on the board, which runs one program at "
                 "a time: stop() it first"
             )
+        if self._board.repl.running and (self._running is None or not self._running.running):
+            raise UsageError(
+                "the agent runs on the board, which runs one program at a time: lwip_agent.stop() "
+                "it first, and lwip_agent.start() it again afterwards"
+            )
         if source is not None:
             program = Program.text(source)
         else:
@@ -92,8 +98,10 @@ class AppFactory:
 class NcPeer:
     """A running nc as a peer: what you send it types, what it prints you receive."""
 
-    def __init__(self, netcat: Netcat) -> None:
+    def __init__(self, netcat: Netcat, port: int = 0) -> None:
+        """`port`: where it listens; 0 if it connects."""
         self.netcat = netcat
+        self.port = port
 
     def __enter__(self) -> Self:
         return self
@@ -142,6 +150,14 @@ class NcFactory:
         self.host_ip = network.host_ip if isinstance(network, DeskNetwork) else HOST_IP
         self._network = network
         self._board_ip = board_ip
+        self._ports = ListeningPorts(self.host_ip, isinstance(network, DeskNetwork))
+        self._listening: list[NcPeer] = []
+
+    def close(self) -> None:
+        """End those that listened, then give their ports back. Idempotent."""
+        for peer in self._listening:
+            peer.close()
+        self._ports.close()
 
     def __call__(self, ip: str, port: int, *args: str) -> NcPeer:
         """`nc ARGS IP PORT`; ARGS are -N unless given (FIN at the end of its input)."""
@@ -153,10 +169,15 @@ class NcFactory:
             )
         return NcPeer(self._network.nc_connect(port, *(args or ("-N",))))
 
-    def listen(self, port: int, *args: str) -> NcPeer:
-        """`nc ARGS -l -p PORT`, which the board reaches at `host_ip`:PORT."""
+    def listen(self, port: int = 0, *args: str) -> NcPeer:
+        """`nc ARGS -l -p PORT`, which the board reaches at `host_ip`:PORT. Without a port at one
+        that is free (`peer.port`). Beside a real board ports are shared with other workers: one
+        that another has is waited for."""
         __tracebackhide__ = True
-        return NcPeer(self._network.nc_listen(port, *(args or ("-N",))))
+        port = self._ports.lease(port)
+        made = NcPeer(self._network.nc_listen(port, *(args or ("-N",))), port)
+        self._listening.append(made)
+        return made
 
 
 class RawPeerFactory:

@@ -94,11 +94,14 @@ def lwip_app(
 
 
 @pytest.fixture
-def lwip_nc(lwip_network: Network, lwip_board: Board) -> NcFactory:
-    """`lwip_nc(ip, port)` connects an nc to the board, `lwip_nc.listen(port)` waits for it."""
+def lwip_nc(lwip_network: Network, lwip_board: Board) -> Iterator[NcFactory]:
+    """`lwip_nc(ip, port)` connects an nc to the board, `lwip_nc.listen(port)` waits for it;
+    `lwip_nc.listen()` does so at a port that is free, which `peer.port` tells."""
     from lwipscope.pytest_plugin.factories import NcFactory
 
-    return NcFactory(lwip_network, lwip_board.ip)
+    made = NcFactory(lwip_network, lwip_board.ip)
+    yield made
+    made.close()
 
 
 @pytest.fixture

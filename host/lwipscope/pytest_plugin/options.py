@@ -101,7 +101,20 @@ OPTIONS = (
         "IFACE",
     ),
     Option("log_dir", "lwipscope-logs/pytest", "where captures and logs go", "DIR"),
-    Option("keep_logs", "fail", "which tests' logs are kept", "", ("fail", "all", "none")),
+    Option(
+        "keep_logs",
+        "",
+        "which tests' logs are kept (fail; with a report: all)",
+        "",
+        ("fail", "all", "none"),
+    ),
+    Option(
+        "report",
+        "",
+        "write all tests' runs as HTML: this index with verdicts and the edges taken, and a page "
+        "for each run beside it",
+        "FILE",
+    ),
 )
 
 
@@ -121,6 +134,7 @@ class Settings:
     interface: str
     log_dir: Path
     keep_logs: str
+    report: Path | None
     said: bool
 
     @property
@@ -176,9 +190,15 @@ def read(config: pytest.Config) -> Settings:
         host_ip=values["host_ip"],
         interface=values["interface"],
         log_dir=log_dir if log_dir.is_absolute() else config.rootpath / log_dir,
-        keep_logs=values["keep_logs"],
+        keep_logs=values["keep_logs"] or ("all" if values["report"] else "fail"),
+        report=_below(config.rootpath, values["report"]),
         said=any(place != "default" for _, place in found.values()),
     )
+
+
+def _below(root: Path, text: str) -> Path | None:
+    """A file that is named from the root of the tests, as the logs are."""
+    return root / Path(text).expanduser() if text else None
 
 
 def instances(settings: Settings) -> list[str]:

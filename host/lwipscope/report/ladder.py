@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from lwipscope.report.style import Style, safe
 from lwipscope.runfile.merged import Moment, merged
-from lwipscope.runfile.model import RunLife, WireFrame
+from lwipscope.runfile.model import DROPPED, RunLife, WireFrame
 from lwipscope.runfile.peer_track import peer_track
 from lwipscope.tcp.state import State
 from lwipscope.trace.connection import Connection
@@ -50,6 +50,7 @@ class _Row:
     whole: str = ""  # a row of its own: what a peer did, or what is missing
     colour: str = ""
     keys: tuple[object, ...] = ()  # what it shows: an event's number, a frame
+    lost: bool = False  # dropped on its way
 
 
 def ladder(
@@ -113,6 +114,9 @@ def _rows(life: RunLife, connection: Connection, console: bool) -> list[_Row]:
             moment.event.conn == connection.id or id(moment.event) in opening
         ):
             _enter(rows, moment.event, isn)
+            if moment.frame is not None and moment.frame.fate == DROPPED:
+                rows[-1].lost, rows[-1].colour = True, "dim"
+                rows[-1].board.append(("(dropped on its way)", "dim"))
     return rows
 
 
@@ -152,7 +156,10 @@ def _lost_segment(
     row = _Row(clock_us, parts=parts, short_flags=tcp.flags_text(), keys=(frame,))
     row.arrow = "right" if incoming else "left"
     row.colour = "dim"
-    row.board.append(("(the board has no record of it)", "dim"))
+    row.lost = frame.fate == DROPPED
+    row.board.append(
+        ("(dropped on its way)" if row.lost else "(the board has no record of it)", "dim")
+    )
     return row
 
 
@@ -243,16 +250,23 @@ def _add_state(rows: list[_Row], event: Transition | Died, state: str, why: str)
 
 
 def _place_peer(rows: list[_Row], life: RunLife, connection: Connection) -> None:
-    """The other end's state, on the row of the segment that brought or proves it."""
+    """The other end's state, on the row of the segment that brought or proves it. Of two by one
+    segment the second has a row of its own below."""
+    places = {key: row for row in rows for key in row.keys}
+    second: list[tuple[_Row, _Row]] = []
     for step in peer_track(life, connection):
+        row = places.get(step.event_seq if step.event_seq is not None else step.frame)
         if step.state is State.LISTEN:
             # It leaves LISTEN with the same segment that shows that it was there.
-            next(row for row in rows if row.parts).peer = str(step.state)
+            row = next(row for row in rows if row.parts)
+        if row is None:
             continue
-        key = step.event_seq if step.event_seq is not None else step.frame
-        for row in rows:
-            if key in row.keys:
-                row.peer = str(step.state)
+        if not row.peer:
+            row.peer = str(step.state)
+        else:
+            second.append((row, _Row(row.clock_us, peer=str(step.state))))
+    for above, below in reversed(second):
+        rows.insert(next(n for n, row in enumerate(rows) if row is above) + 1, below)
 
 
 # Rendering.
@@ -279,8 +293,7 @@ def _board(row: _Row, room: int, style: Style) -> str:
     narrow = room < _Columns.of(WIDTH).board
     for text, colour in row.board:
         text = safe(text.rstrip() if narrow else text)
-        if len(text) > room:
-            text = text[: max(0, room - 1)] + "…" if room > 0 else ""
+        text = _cut(text, room, style)
         shown.append(style.paint(text, colour))
         room -= len(text) + 1
     return " ".join(part for part in shown if part)
@@ -290,16 +303,24 @@ def _arrow(row: _Row, width: int, style: Style) -> str:
     """`── SYN seq=0 ─────▶`, as wide as the column."""
     if not row.parts:
         return " " * width
-    label = f" {_fitting(row, width - 5)} "
+    label = f" {_fitting(row, width - 5, style)} "
     room = max(0, width - 3 - len(label))
     colour = "red" if "R" in row.short_flags else "green" if row.arrow == "right" else "yellow"
     colour = row.colour or colour
     if row.arrow == "right":
-        return style.paint(f"──{label}{'─' * room}▶", colour)
-    return style.paint(f"◀{'─' * room}{label}──", colour)
+        return style.paint(f"──{label}{'─' * room}{'✗' if row.lost else '▶'}", colour)
+    return style.paint(f"{'✗' if row.lost else '◀'}{'─' * room}{label}──", colour)
 
 
-def _fitting(row: _Row, room: int) -> str:
+def _cut(text: str, room: int, style: Style) -> str:
+    """No longer than `room`; where there is no ellipsis, three dots take its place."""
+    more = style.plain("…")
+    if len(text) <= room:
+        return text
+    return text[: room - len(more)] + more if room >= len(more) else ""
+
+
+def _fitting(row: _Row, room: int, style: Style) -> str:
     """The segment in as many words as there is room for."""
     flags, *numbers = row.parts
     without_mss = [part for part in numbers if not part.startswith("mss=")]
@@ -307,4 +328,4 @@ def _fitting(row: _Row, room: int) -> str:
         text = " ".join(words)
         if len(text) <= room:
             return text
-    return text[: room - 1] + "…"
+    return _cut(text, room, style)

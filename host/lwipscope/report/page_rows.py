@@ -7,8 +7,8 @@ for JSON, with short keys, since there are thousands (assets/report.js reads the
 k kind: seg call ret state sample note console gap boot    t board time in µs    u give or take, µs
 c connection  m number of the event  B states of the board  P states of the other end
 seg: d rx or tx, f flags, q seq, a ack, w window, l length, s mss, b frame as base64, n its size,
-  x why the board has no record of it          others: x text, w who,
-  S the state that a sample saw
+  x why it came to one end only, D it was dropped on its way
+others: x text, w who, S the state that a sample saw
 B: [arrow, number of the way in it or -1, cause, site, before, after]    P: [c, before, after]
 """
 
@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from lwipscope.report.diagram import Diagram, drawn_as
 from lwipscope.runfile.merged import Moment, merged
-from lwipscope.runfile.model import RunLife, WireFrame
+from lwipscope.runfile.model import DROPPED, RunLife, WireFrame
 from lwipscope.runfile.peer_track import peer_track
 from lwipscope.tcp.graph import graph_of
 from lwipscope.tcp.state import State
@@ -39,6 +39,7 @@ from lwipscope.trace.sample import Sample, Torn, Unseen, Walks
 from lwipscope.trace.sampled import sampled_connections
 
 Row: TypeAlias = dict[str, Any]
+_DROPPED = "dropped on its way by a rule of the wire: it never arrived"
 
 
 def rows_of(life: RunLife, diagram: Diagram, frame_limit: int) -> list[Row]:
@@ -160,6 +161,8 @@ class _Rows:
             row["s"] = event.mss
         if frame is not None:
             row |= self._bytes(frame)
+            if frame.fate == DROPPED:
+                row |= {"x": _DROPPED, "D": 1}
         if event.seq in self._by_event:
             row["P"] = self._by_event[event.seq]
         return row
@@ -174,7 +177,10 @@ class _Rows:
         ends = (source, goal) if sent else (goal, source)
         row: Row = {"k": "seg", "c": self._pairs.get(_pair(*ends), 0), "d": "tx" if sent else "rx"}
         row |= {"f": tcp.flags_text(), "q": tcp.seq, "a": tcp.ack, "w": tcp.window}
-        row |= {"l": len(tcp.payload), "x": "on the wire only: the board has no record of it"}
+        why = (
+            _DROPPED if frame.fate == DROPPED else "on the wire only: the board has no record of it"
+        )
+        row |= {"l": len(tcp.payload), "x": why} | ({"D": 1} if why is _DROPPED else {})
         if tcp.mss is not None:
             row["s"] = tcp.mss
         if id(frame) in self._by_frame:

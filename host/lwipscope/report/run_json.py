@@ -8,7 +8,8 @@
    "timeline": [{"kind": event | frame | note | console | gap, "at_s": host time since the run
                  began, "give_or_take_s", "clock_us": board time or null, "text",
                  "conn", "seq", "event": the protocol's kind, and for segments "direction", "flags",
-                 "seqno", "ackno", "win", "len"; "frame": place in the wire's order, from 1}]}]}
+                 "seqno", "ackno", "win", "len"; "frame": place in the wire's order, from 1, and
+                 "dropped": a rule of the wire kept it from being delivered}]}]}
 
 Fields may be added; those above keep their meaning as long as the schema's number stays.
 """
@@ -19,7 +20,7 @@ import dataclasses
 from typing import Any
 
 from lwipscope.runfile.merged import Moment, merged
-from lwipscope.runfile.model import Run, RunLife
+from lwipscope.runfile.model import DROPPED, Run, RunLife
 from lwipscope.runfile.peer_track import peer_track
 from lwipscope.trace.connection import Connection
 from lwipscope.trace.event import Segment
@@ -80,6 +81,7 @@ def _moment(moment: Moment, places: dict[int, int], said: dict[int, str]) -> dic
     if moment.frame is not None:
         made["frame"] = places[id(moment.frame)]
         made["origin"] = moment.frame.origin
+        made["dropped"] = moment.frame.fate == DROPPED
     event = moment.event
     if event is not None:
         made |= {"text": event.text(), "conn": event.conn, "seq": event.seq}

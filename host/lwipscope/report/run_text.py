@@ -18,6 +18,7 @@ from lwipscope.tcp.path import path_text
 from lwipscope.trace.connection import Connection
 
 _LABEL = 11
+_MOST_CONNECTIONS = 3
 
 
 def run_text(
@@ -61,6 +62,30 @@ def connections_text(
             lines.append(ladder(life, connection, style, width=width, console=console))
             lines += ["", *_labelled("path", path_text(connection.path), width), ""]
     return [style.plain(line) for line in lines]
+
+
+def excerpt(run: Run, style: Style, *, width: int = WIDTH, most: int = 60) -> list[str]:
+    """Of a run that failed: the connections' ladders and paths, and of a long one its end, which is
+    where the difference is. At most about `most` lines for each connection that is shown, and of
+    many connections the newest."""
+    chunks: list[list[str]] = []
+    for life in run.lives:
+        for connection in life.connections:
+            if connection.role == "listener":
+                continue
+            rows = ladder(life, connection, style, width=width).split("\n")
+            head, body = rows[:1], rows[1:]
+            if len(body) > most:
+                left_out = f"{'':>11} ({len(body) - most} rows before)"
+                body = [style.plain(left_out), *body[-most:]]
+            path = _labelled("path", path_text(connection.path), width)
+            chunks.append([style.paint(_title(connection), "bold"), *head, *body, "", *path, ""])
+    if not chunks:
+        return connections_text(run, style, width=width)[:most]
+    shown = chunks[-_MOST_CONNECTIONS:]
+    more = len(chunks) - len(shown)
+    lines = [f"({more} connections before)", ""] if more else []
+    return [style.plain(line) for line in [*lines, *(line for chunk in shown for line in chunk)]]
 
 
 def _head(run: Run, style: Style, width: int) -> Iterator[str]:

@@ -50,12 +50,12 @@ def picture(diagram: Diagram, *, compare: bool = False, subtitle: str = "") -> s
     return "".join(parts)
 
 
-def part(diagram: Diagram, label: str) -> str:
+def part(diagram: Diagram, label: str, scale: Scale = COMPACT) -> str:
     """An SVG element for a page: compact, and what a page may put its own marks on."""
-    width, height = size(COMPACT)
+    width, height = size(scale)
     return (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" class="{_classes(diagram, False)}" '
-        f'role="group" aria-label="{escape(label)}">{_drawn(diagram, COMPACT, False)}</svg>'
+        f'role="group" aria-label="{escape(label)}">{_drawn(diagram, scale, False)}</svg>'
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from lwipscope.report.style import safe
-from lwipscope.runfile.model import Run, RunLife, WireFrame
+from lwipscope.runfile.model import DROPPED, Run, RunLife, WireFrame
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import Died, Segment, Transition
 from lwipscope.wire.layers import (
@@ -276,6 +276,7 @@ class _States:
 
     def after(self, frame: WireFrame) -> str:
         """`c3 SYN_RCVD > ESTABLISHED` where it changed, `c3 ESTABLISHED` where it did not."""
+        dropped = "dropped on its way" if frame.fate == DROPPED else ""
         if frame.event_seq is None:
-            return "not recorded by the board" if frame.tcp is not None else ""
-        return self._after.get(frame.event_seq, "")
+            return dropped or ("not recorded by the board" if frame.tcp is not None else "")
+        return ", ".join(filter(None, (self._after.get(frame.event_seq, ""), dropped)))

@@ -48,7 +48,12 @@ class Moment:
 
 def merged(life: RunLife) -> list[Moment]:
     """All moments in order. Heartbeats are left out."""
-    return list(
+    return list(life.moments)
+
+
+def in_order(life: RunLife) -> tuple[Moment, ...]:
+    """The same, worked out: `RunLife.moments` keeps it."""
+    return tuple(
         heapq.merge(
             sorted((Moment("note", n.at_s, note=n) for n in life.notes), key=_at_s),
             (Moment("frame", f.at_s, frame=f) for f in life.wire if f.event_seq is None),

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lwipscope.runfile.clock_map import ClockMap
 from lwipscope.tcp.edge import Profile
@@ -22,6 +23,9 @@ from lwipscope.trace.timeline import Note
 from lwipscope.trace.trace import ConsoleText
 from lwipscope.wire.layers import TcpSegment
 from lwipscope.wire.packet import parse_frame
+
+if TYPE_CHECKING:
+    from lwipscope.runfile.merged import Moment
 
 SUFFIX = ".lwiprun"
 
@@ -76,16 +80,22 @@ class BoardEvent:
     said: str
 
 
+DROPPED = "dropped"
+"""A frame's fate: it was sent, and never delivered."""
+
+
 @dataclass(frozen=True, slots=True)
 class WireFrame:
     """An Ethernet frame as the switch saw it, before any rule. `origin`: board, tap or a peer's
     name. `event_seq` is the `seq` of the board's own record of this segment, None if it has none:
-    another protocol, or a segment that never came to lwIP's TCP, or that the trace missed."""
+    another protocol, or a segment that never came to lwIP's TCP, or that the trace missed. `fate`:
+    what a rule of the wire did to it on its way, `DROPPED`, or empty."""
 
     at_s: float
     origin: str
     data: bytes
     event_seq: int | None = None
+    fate: str = ""
 
     @property
     def tcp(self) -> TcpSegment | None:
@@ -158,13 +168,24 @@ class RunLife:
 
     def segments_between(self, local: Endpoint, remote: Endpoint) -> Iterator[WireFrame]:
         """The wire's segments of one pair of endpoints, `local` being the board's."""
-        ends = ((local.ip, local.port), (remote.ip, remote.port))
+        yield from self._by_ends.get(frozenset((local, remote)), ())
+
+    @cached_property
+    def _by_ends(self) -> Mapping[frozenset[Endpoint], list[WireFrame]]:
+        """Each frame is taken apart once, however many connections there are."""
+        found: dict[frozenset[Endpoint], list[WireFrame]] = {}
         for frame in self.wire:
-            tcp = frame.tcp
-            if tcp is not None:
-                pair = ((tcp.src, tcp.sport), (tcp.dst, tcp.dport))
-                if pair in (ends, ends[::-1]):
-                    yield frame
+            if (tcp := frame.tcp) is not None:
+                ends = frozenset((Endpoint(tcp.src, tcp.sport), Endpoint(tcp.dst, tcp.dport)))
+                found.setdefault(ends, []).append(frame)
+        return found
+
+    @cached_property
+    def moments(self) -> tuple[Moment, ...]:
+        """Everything that happened, in one order: what `merged.merged` gives."""
+        from lwipscope.runfile.merged import in_order
+
+        return in_order(self)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from lwipscope.runfile.model import Run, RunLife
+from lwipscope.runfile.model import DROPPED, Run, RunLife
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import Died, Event, Segment, Transition
 
+LOST = "dropped on its way by a rule of the wire: it never arrived"
 UNRECORDED = "the board has no record of this segment: it was lost on its way, or refused below TCP"
 
 
@@ -52,7 +53,9 @@ def remarks(life: RunLife) -> dict[int, list[str]]:
             place, since_us = newest[conn]
             found[place] += [f"{_later(at_us - since_us)}{text}" for at_us, text in told]
     for number, frame in enumerate(life.wire):
-        if frame.event_seq is None and frame.tcp is not None:
+        if frame.fate == DROPPED:
+            found[number].append(LOST)
+        elif frame.event_seq is None and frame.tcp is not None:
             found[number].append(UNRECORDED)
     return found
 

@@ -7,7 +7,8 @@ fields of `model.About`. Every further line is an array whose first item says wh
     ["e", at_ns, "SEQ CLOCK_US KIND FIELDS"]   a board event in the board's order; the text is the
                                       body of its serial frame (firmware/README.md)
     ["w", at_ns, origin, base64, SEQ or null]   an Ethernet frame in the wire's order, and the SEQ
-                                      of the board's own record of it
+                                      of the board's own record of it; a sixth item "dropped": a
+                                      rule of the wire kept it from being delivered
     ["n", at_ns, who, text]           something that a peer or the host did
     ["c", at_ns, base64]              a piece of console output
     ["end", LINES]                    last line; LINES counts all lines before it
@@ -124,7 +125,8 @@ def _items(run: Run) -> Iterator[list[object]]:
             yield ["e", _ns(each.at_s), text]
         for frame in life.wire:
             data = base64.b64encode(frame.data).decode("ascii")
-            yield ["w", _ns(frame.at_s), frame.origin, data, frame.event_seq]
+            fate = [frame.fate] if frame.fate else []
+            yield ["w", _ns(frame.at_s), frame.origin, data, frame.event_seq, *fate]
         for note in life.notes:
             yield ["n", _ns(note.at_s), note.who, note.text]
         for piece in life.console:
@@ -246,7 +248,8 @@ def _take(item: Any, lives: list[_Building], lines: int) -> bool:
     elif kind == "w":
         seq = None if item[4] is None else int(item[4])
         data = base64.b64decode(item[3], validate=True)
-        lives[-1].wire.append(WireFrame(float(item[1]) / 1e9, str(item[2]), data, seq))
+        fate = str(item[5]) if len(item) > 5 else ""
+        lives[-1].wire.append(WireFrame(float(item[1]) / 1e9, str(item[2]), data, seq, fate))
     elif kind == "n":
         lives[-1].notes.append(Note(float(item[1]) / 1e9, str(item[2]), str(item[3])))
     elif kind == "c":

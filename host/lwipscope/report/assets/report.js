@@ -73,8 +73,23 @@ function mine(row, choice) {
   if (row.c !== c.listener || row.k === "seg") return false;
   return row.k !== "ret" || row.o === undefined || row.o === c.id;
 }
+// The listener's accept() calls that gave other connections, or came after this one's end.
+function ofOthers(choice) {
+  const c = choice.conn, found = new Set();
+  let called = null, ended = false;
+  if (c) for (const row of D.lives[choice.life].rows) {
+    if (row.c === c.id && row.B && row.B[row.B.length - 1][5] === "CLOSED") ended = true;
+    if (row.c !== c.listener) continue;
+    if (row.k === "call" && row.x.startsWith("accept(")) {
+      called = row;
+      if (ended) found.add(row);
+    } else if (row.k === "ret" && called && row.o !== undefined && row.o !== c.id) found.add(called);
+  }
+  return found;
+}
 function build(choice) {
-  let rows = D.lives[choice.life].rows.filter(r => mine(r, choice));
+  const others = ofOthers(choice);
+  let rows = D.lives[choice.life].rows.filter(r => mine(r, choice) && !others.has(r));
   if (choice.conn) {
     // What the program printed before the connection's socket existed is not its story.
     const first = rows.findIndex(r => r.c !== undefined);
@@ -242,15 +257,17 @@ function rung(row, n, place, g, line, arrives) {
   let rightY = base;
   const right = (cls, text) => { add(svg("text", {class: cls, x: g.right + 13, y: rightY}, clip(text, room))); rightY += line; };
   if (row.k === "seg") {
-    const [x0, x1] = row.d === "rx" ? [g.left + 4, g.right - 4] : [g.right - 4, g.left + 4];
-    const y0 = y + 15, y1 = row.d === "tx" ? arrives : y + 22;
+    const [x0, far] = row.d === "rx" ? [g.left + 4, g.right - 4] : [g.right - 4, g.left + 4];
+    const y0 = y + 15, there = row.d === "tx" ? arrives : y + 22;
+    const part = row.D ? 0.75 : 1, x1 = x0 + part * (far - x0), y1 = y0 + part * (there - y0);
     const lost = row.x ? " lost" : "";
     const slope = Math.atan2(y1 - y0, x1 - x0), cut = 7;
     add(svg("path", {class: `wire ${row.d}${lost}`, d: `M${x0} ${y0}L${x1 - cut * Math.cos(slope)} ${y1 - cut * Math.sin(slope)}`}),
-      svg("path", {class: `barb ${row.d}`, d: `M${x1} ${y1}L${x1 - 9 * Math.cos(slope - 0.38)} ${y1 - 9 * Math.sin(slope - 0.38)}L${x1 - 9 * Math.cos(slope + 0.38)} ${y1 - 9 * Math.sin(slope + 0.38)}Z`}));
+      row.D ? svg("path", {class: "cross", d: `M${x1 - 5} ${y1 - 5}l10 10m0 -10l-10 10`})
+        : svg("path", {class: `barb ${row.d}`, d: `M${x1} ${y1}L${x1 - 9 * Math.cos(slope - 0.38)} ${y1 - 9 * Math.sin(slope - 0.38)}L${x1 - 9 * Math.cos(slope + 0.38)} ${y1 - 9 * Math.sin(slope + 0.38)}Z`}));
     // Near its start, a label keeps clear of what crosses the arrow.
     const label = y1 - y0 > 20 ? svg("text", {class: "what early", x: x0 - 4, y: y0 - 4})
-      : svg("text", {class: "what", x: (x0 + x1) / 2, y: (y0 + y1) / 2 - 8});
+      : svg("text", {class: "what", x: (x0 + far) / 2, y: (y0 + there) / 2 - 8});
     const flags = svg("tspan", {class: "flags"}, conns(row) + flagNames(row.f));
     const letters = Math.floor((g.right - g.left - 26) / (g.small ? 5.4 : 6.2)) - flagNames(row.f).length;
     label.append(flags, svg("tspan", {}, " " + clip(segmentText(row), letters)));
