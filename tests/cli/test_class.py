@@ -77,6 +77,15 @@ def test_a_student_needs_only_python_and_qemu(bundle: Bundle, student: Student) 
     assert code == 0, said
     assert "building" not in said
     assert "✓ PASS" in said
+    lwipscope = f"{TOP}/lwipscope/bin/lwipscope"
+    code, said = student.types(lwipscope, "lesson", "start", "1", "--lang", "zh")
+    assert code == 0, said
+    assert (student.home / "lwipscope-lessons").is_dir()
+    code, said = student.types(lwipscope, "exercise", "list")
+    assert code == 0, said
+    code, said = student.types(lwipscope, "lab", "--terminal", "board", "listen", "6666")
+    assert code == 0, said
+    assert "CLOSED > LISTEN" in said
     # It is the wheel that runs, not this checkout.
     code, where = student.types(
         f"{TOP}/lwipscope/bin/python", "-c", "import lwipscope; print(lwipscope.__file__)"
