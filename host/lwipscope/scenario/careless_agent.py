@@ -8,48 +8,21 @@ with it as before.
 
 from __future__ import annotations
 
-import time
-
-from lwipscope.errors import DeadlineExceeded
+from lwipscope.scenario.extended_agent import take_over
 from lwipscope.scenario.stage import STEP_S, Stage
 
-_READY = b"careless: ready"
-# The names stay behind in the REPL's globals, which the soft reset throws away.
-_PROGRAM = """
-import lwip_agent, machine, network, tcptrace
+_VERBS = """
+def do_bindto(self, name, ip, port):
+    self.sockets[name].bind((ip, int(port)))
 
-class Careless(lwip_agent.Agent):
-    def do_bindto(self, name, ip, port):
-        self.sockets[name].bind((ip, int(port)))
-
-    def do_dhcp(self):
-        network.LAN().ipconfig(dhcp4=True)
-
-agent = Careless()
-tcptrace.serve(True)
-print("careless: ready")
-while agent.running:
-    command = tcptrace.command()
-    if command is None:
-        machine.idle()
-    else:
-        tcptrace.reply(command[0], agent.obey(command[1].split()))
-tcptrace.serve(False)
+def do_dhcp(self):
+    network.LAN().ipconfig(dhcp4=True)
 """
 
 
 def careless(stage: Stage) -> None:
     """Let it take over from the stage's agent, which has no sockets yet."""
-    repl = stage.board.repl
-    stage.board.agent.stop()
-    repl.start(_PROGRAM)
-    end_s = time.monotonic() + STEP_S
-    while _READY not in repl.output:
-        if not repl.read(max(0.0, end_s - time.monotonic())):
-            raise DeadlineExceeded(
-                f"the program on the board did not start within {STEP_S:g} s; it said: "
-                f"{repl.output!r}"
-            )
+    take_over(stage, _VERBS)
 
 
 def program_ends(stage: Stage) -> None:
