@@ -3,8 +3,10 @@
 import socket
 import time
 
+PORT = 6666
+
 client = socket.socket()
-client.connect(("192.0.2.1", 6666))
+client.connect(("192.0.2.1", PORT))
 client.send(b"hello from the board\n")
 print("connected; now end nc with Ctrl-C")
 client.recv(100)  # b"" when the other end closes

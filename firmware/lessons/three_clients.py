@@ -1,6 +1,7 @@
 # A server that has three clients at once, before it reads from any: lesson on many connections.
 
 import socket
+import time
 
 server = socket.socket()
 server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -20,3 +21,4 @@ for connection in clients:
         pass
     connection.close()
 server.close()
+time.sleep_ms(200)  # so that the last segments pass while the program runs

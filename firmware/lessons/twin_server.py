@@ -4,6 +4,7 @@
 # that it prints names the call and the state that the call brings about (RFC 9293 3.3.2).
 
 import socket
+import time
 
 PORT = 8080
 
@@ -35,3 +36,5 @@ client.close()
 step("close", "LAST_ACK, then CLOSED")
 server.close()
 step("close", "LISTEN to CLOSED: the server's own socket")
+
+time.sleep_ms(200)  # so that the last segments pass while the program runs

@@ -1,9 +1,10 @@
 """One user of a thing at a time among the processes of one user on one machine.
 
 Boards (board/lock.py), raw peers' addresses (wire/spare_wires.py) and listening ports
-(pytest_plugin) are held by a lease: a file that tells its holder, locked by the kernel (flock), so
-that it ends with its holder, however that ends; what a crashed holder wrote is recognised by nobody
-having the lock. Times in seconds. Source: flock(2), socket(7) (SO_NETNS_COOKIE: Linux 5.14).
+(scenario/listening_ports.py) are held by a lease: a file that tells its holder, locked by the
+kernel (flock), so that it ends with its holder, however that ends; what a crashed holder wrote is
+recognised by nobody having the lock. Times in seconds. Source: flock(2), socket(7)
+(SO_NETNS_COOKIE: Linux 5.14).
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def any_port(network: str, ip: str = "") -> tuple[int, Lease]:
     """A port that nobody has leased or listens on, and its lease."""
     start = os.getpid() * 37 % len(_PORTS)
     for number in (*_PORTS[start:], *_PORTS[:start]):
-        if _is_free(ip, number):
+        if is_free(ip, number):
             with contextlib.suppress(Leased):
                 return number, port(number, network, 0.0)
     raise WireUnavailable(f"no port of {_PORTS[0]} to {_PORTS[-1]} is free on this machine")
@@ -133,7 +134,8 @@ def network_id(make_socket: Callable[..., socket.socket] = socket.socket) -> str
     return ""
 
 
-def _is_free(ip: str, number: int) -> bool:
+def is_free(ip: str, number: int) -> bool:
+    """Nobody listens there."""
     with socket.socket() as probe:
         # As listeners do it: what is left of old connections is not in the way.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -49,6 +49,7 @@ TR = translator("en")
 PAGE = Page(Style(), TR, {name: name for name in ("folder", "nc", "nc_listen", "nc_half")})
 WORDS = {"folder": "D", "nc": "nc", "nc_listen": "nc -l -p", "nc_half": "nc -N"}
 WORDS |= {"netstat": "lwipscope netstat --find", "tcpdump": "lwipscope show --tcpdump -n -S"}
+WORDS |= {"netstat_here": "netstat -ant | grep 6666"}
 EXPERIMENTS = [(name, each.name) for name in NAMES for each in load(name).experiments]
 TYPES = {"number": (int, float), "path": str, "state": str, "flags": str, "text": (str, int)}
 

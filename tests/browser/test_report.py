@@ -447,3 +447,19 @@ def test_a_listeners_accepts_for_others_are_not_this_connections(
     _open(browser, tmp_path, served_run(4))
     calls = "[...document.querySelectorAll('.ladder .call')].map(e => e.textContent)"
     assert browser.run(calls).count("accept()") == 1
+
+
+def test_a_syn_that_the_listener_let_pass_is_where_the_peers_story_begins(
+    browser: Chromium, tmp_path: Path
+) -> None:
+    maker = Maker()
+    maker.listener()
+    maker.segment(2, "rx", "S", 3_000_000, 0, port=40000, mss=1460)
+    maker.served(3, 40000)
+    run = served_run()
+    _open(browser, tmp_path, replace(run, lives=(maker.life(),)))
+    assert browser.run("document.querySelector('select').selectedOptions[0].text").startswith("c3 ")
+    rungs = "[...document.querySelectorAll('.ladder .what')].map(e => e.textContent)"
+    syns = [text for text in browser.run(rungs) if text.startswith("SYN seq")]
+    assert syns == ["SYN seq=0 mss=1460", "SYN seq=0 mss=1460 again"]
+    assert "taken" in _classes(browser, "peer", "CLOSED>SYN_SENT")

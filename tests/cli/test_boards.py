@@ -64,7 +64,18 @@ def test_flash_dry_run_prints_the_exact_command(desk: Desk) -> None:
         re.M,
     )
     done = desk.run("flash", "qemu", image, "--dry-run")
-    assert done.code == 0 and "new QEMU process" in done.out
+    assert done.code == 0 and f"-M mps2-an385 -kernel {image} " in done.out
+    assert desk.run("flash", "qemu", desk.work / "none.elf", "--dry-run").code == 2
+    # Boards that are not there: what they would need is named.
+    done = desk.run("flash", "any:esp32-c3", image, "--dry-run", "--erase-all")
+    assert done.code == 0, done.err
+    assert "--port PORT --baud 460800 write_flash --erase-all -z 0x0" in done.out
+    assert "PORT stands for the board's serial port" in done.out
+    assert desk.run("flash", "esp32-c3", image).code == 3
+    uf2 = desk.script(b"UF2\n", "fw.uf2")
+    done = desk.run("flash", "rpi-pico-w", uf2, "--dry-run")
+    assert done.code == 0 and f"cp {uf2} VOLUME/fw.uf2" in done.out, done
+    assert "BOOTSEL" in one_message(desk.run("flash", "rpi-pico-w", uf2))
 
 
 def test_a_board_on_a_serial_port(desk: Desk) -> None:

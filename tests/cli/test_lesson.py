@@ -129,12 +129,14 @@ def test_a_prediction_made_or_changed_after_the_run(desk: Desk) -> None:
     fill(desk, "server", SEEN)
     late = desk.run("lesson", "check")
     assert late.code == 1
-    assert "but your prediction is known only since" in late.out
+    assert "taken on your word" in " ".join(late.out.split())
+    assert "As you predicted: every state, in this order." in late.out
     program = run_program(desk)
     talk_by_nc(desk, program)
     program.finish()
     good = desk.run("lesson", "check")
     assert "As you predicted: every state, in this order." in good.out
+    assert "taken on your word" not in " ".join(good.out.split())
     fill(desk, "server", PREDICTED)
     changed = desk.run("lesson", "check")
     assert f"changed to {PREDICTED} after the run" in " ".join(changed.out.split())
@@ -265,6 +267,14 @@ def test_a_file_that_is_no_answers_file(desk: Desk, data: bytes) -> None:
     done = desk.run("lesson", "check")
     assert done.code == 2
     assert "answers.toml" in one_message(done)
+
+
+def test_an_answers_file_that_is_gone(desk: Desk) -> None:
+    assert desk.run("lesson", "start", "1").code == 0
+    (desk.work / LESSON / "answers.toml").unlink()
+    assert "`lwipscope lesson start 1` makes a new one" in one_message(desk.run("lesson", "check"))
+    assert desk.run("lesson", "start", "1").code == 0
+    assert "not written yet" in desk.run("lesson", "check").out
 
 
 def test_names_and_folders(desk: Desk) -> None:

@@ -86,12 +86,14 @@ def test_watch_without_a_board(desk: Desk) -> None:
 
 
 def test_watch_on_a_port_that_is_none(desk: Desk) -> None:
-    (desk.work / "file").write_text("text")
-    for name in ("/dev/ttyNONE", "file", "socket://127.0.0.1:1", "nonsense://"):
+    file = desk.work / "file"
+    file.write_text("text")
+    for name in ("/dev/ttyNONE", str(file), "socket://127.0.0.1:1", "nonsense://"):
         done = desk.run("watch", name)
         assert done.code == 3, name
         assert name in one_message(done)
         assert "can't be opened" in done.err
+        assert ("there is no such device" in done.err) == (name == "/dev/ttyNONE")
 
 
 def test_watch_where_nobody_answers(desk: Desk) -> None:

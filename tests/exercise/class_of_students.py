@@ -42,6 +42,10 @@ HOSTILE = {
         1,
     ),
     "syntax_error": _ECHO.replace("if not data:", "if not data"),
+    "long_exception": f'{_HEAD}raise OSError("\\x1b" * 60000)\n',
+    "serves_nobody": (PROGRAMS / "good/never_leaks.py")
+    .read_text()
+    .replace("connection.recv(512)", 'b""'),
     "needs_memory_access": f"{_HEAD}import machine\n\nmachine.mem32[0x40004000] = 65\n",
 }
 """Programs that harm their board, or the evidence, by name."""

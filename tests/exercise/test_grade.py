@@ -54,6 +54,8 @@ HARM = {
     "fills_memory": ("failed", "MemoryError"),
     "fakes_frames": ("evidence", "imitate"),
     "syntax_error": ("failed", "SyntaxError"),
+    "long_exception": ("failed", "OSError: "),
+    "serves_nobody": ("failed", "nothing came; then the board closed"),
     "needs_memory_access": ("failed", "AttributeError"),
 }
 REFUSED = {
@@ -167,6 +169,7 @@ def test_a_harmful_program_is_graded_as_such(graded: Graded, name: str) -> None:
     assert grade["status"] == "graded" and grade["points"] == 0, grade
     assert any(t["kind"] == kind and seen in t["text"] for t in grade["tests"]), grade
     assert grade["lasted_s"] < 30, grade
+    assert all(len(test["text"]) < 5_000 for test in grade["tests"])
 
 
 @pytest.mark.parametrize("name", REFUSED)

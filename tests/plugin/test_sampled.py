@@ -260,6 +260,34 @@ def test_agent_and_program_take_turns(
     done.assert_outcomes(passed=1)
 
 
+def test_the_agent_is_ended_without_a_tracer(
+    pytester: pytest.Pytester, run: Run, desk: tuple[str, Network]
+) -> None:
+    port, _ = desk
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def afterwards(lwip_board):
+            yield
+            assert not lwip_board.repl.running
+            lwip_board.repl.run("import socket; s = socket.socket(); s.bind(('', 6666)); s.close()")
+
+        @pytest.mark.parametrize("ends", [False, True])
+        def test_it(afterwards, lwip_agent, ends):
+            listener = lwip_agent.socket()
+            listener.bind(6666)
+            listener.listen()
+            assert lwip_agent.running
+            if ends:
+                lwip_agent.stop()
+        """
+    )
+    done = run(f"--lwip-board={port}", "--lwip-require-board")
+    done.assert_outcomes(passed=2)
+
+
 def test_without_a_layout_it_is_refused(
     pytester: pytest.Pytester, run: Run, desk: tuple[str, Network], tmp_path: Path
 ) -> None:

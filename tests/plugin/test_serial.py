@@ -7,6 +7,7 @@ run inside that network.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,11 +104,65 @@ def test_a_failure_names_the_port(pytester: pytest.Pytester, run: Run, port: str
     assert "words" in (Path(said["lwip_logs"]) / "console.txt").read_text()
 
 
+def beside_the_board(pytester: pytest.Pytester, *through: str) -> pytest.RunResult:
+    """As `lwipscope shell -- pytest`, which the words `through` start."""
+    with Keeper.start("auto") as keeper:
+        if keeper.tap is None:
+            assert os.environ.get("LWIPSCOPE_REQUIRE_TAP") != "1", keeper.notes
+            pytest.skip(f"no TAP on this machine: {'; '.join(keeper.notes)}")
+        file = BoardFile.load(DEFAULT_BOARD)
+        with EmulatedBoard(file, choose("roomy").elf, keeper) as emulated:
+            emulated.port.stream("off")
+            options = (f"--lwip-board={emulated.release_line()}", "--lwip-keep-logs=all", "-rs")
+            inside = (sys.executable, "-I", enter.__file__, str(keeper.pids[1]))
+            command = (*inside, *through, sys.executable, "-m", "pytest", *options)
+            return pytester.run(*command, timeout=INNER_TIMEOUT_S)
+
+
+@pytest.mark.usefixtures("run")
+def test_without_the_right_to_see_the_wire(
+    pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel refuses it: CAP_NET_RAW is taken away for good. Paths are judged all the same."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("no setpriv (util-linux)")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    pytester.makepyfile(
+        """
+        import pytest
+
+        def test_peer(lwip_app, lwip_nc):
+            app = lwip_app("examples/echo_server.py")
+            with lwip_nc(app.ip, 6666) as peer:
+                peer.send(b"hello")
+                assert peer.recv() == b"hello"
+            closed = "LISTEN > SYN_RCVD > ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED"
+            app.path(port=6666, role="server").must_be(closed)
+
+        @pytest.mark.lwip_needs("raw")
+        def test_raw(lwip_raw_peer): pass
+        """
+    )
+    taken = ("--bounding-set=-net_raw", "--inh-caps=-net_raw")
+    done = beside_the_board(pytester, setpriv, *taken)
+    done.assert_outcomes(passed=1, skipped=1)
+    done.stdout.fnmatch_lines(["*needs a wire for raw peers: no packet socket*; type: *"])
+    (file,) = pytester.path.rglob("*test_peer*/*.lwiprun")
+    peer = lwiprun.Run.load(file)
+    assert peer.about.verdict == "PASS"
+    (remark,) = peer.about.remarks
+    assert "no frames of the wire were seen: no packet socket on lwip0" in remark
+    assert "CAP_NET_RAW" in remark
+    assert [life.wire for life in peer.lives] == [()]
+    assert not [*pytester.path.rglob("wire.pcapng")]
+
+
 @pytest.mark.usefixtures("run")
 def test_evidence_of_the_wire(
     pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As `lwipscope shell -- pytest`: where the board's network is, its frames are seen."""
+    """Where the board's network is, its frames are seen."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     pytester.makepyfile(
         """
@@ -122,17 +177,7 @@ def test_evidence_of_the_wire(
             lwip_app(source="print(1)").wait_end()
         """
     )
-    with Keeper.start("auto") as keeper:
-        if keeper.tap is None:
-            assert os.environ.get("LWIPSCOPE_REQUIRE_TAP") != "1", keeper.notes
-            pytest.skip(f"no TAP on this machine: {'; '.join(keeper.notes)}")
-        file = BoardFile.load(DEFAULT_BOARD)
-        with EmulatedBoard(file, choose("roomy").elf, keeper) as emulated:
-            emulated.port.stream("off")
-            options = (f"--lwip-board={emulated.release_line()}", "--lwip-keep-logs=all")
-            inside = (sys.executable, "-I", enter.__file__, str(keeper.pids[1]))
-            command = (*inside, sys.executable, "-m", "pytest", *options)
-            done = pytester.run(*command, timeout=INNER_TIMEOUT_S)
+    done = beside_the_board(pytester)
     done.assert_outcomes(passed=1, failed=1)
     done.stdout.fnmatch_lines(["*lwip ladder*", "*ESTABLISHED*"])
     runs = {path.parent.name: lwiprun.Run.load(path) for path in pytester.path.rglob("*.lwiprun")}

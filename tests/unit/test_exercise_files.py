@@ -28,12 +28,14 @@ def test_board_files_are_read_and_what_is_for_people_is_left_out(folder: Path) -
     (folder / "lib").mkdir()
     (folder / "lib/helper.py").write_text("x = 1\n")
     (folder / "page.html").write_text("<p>")
-    (folder / "README.md").write_text("mine")
+    for name in ("README.md", "README.zh.md", "LICENSE", "licence.txt", "notes.md"):
+        (folder / name).write_text("mine")
+    (folder / "readme.py").write_text("x = 1\n")
     (folder / ".git").mkdir()
     (folder / ".git/config").write_text("[core]")
     (folder / "__pycache__").mkdir()
     files = read(folder, "anna")
-    assert sorted(files.files) == ["lib/helper.py", "main.py", "page.html"]
+    assert sorted(files.files) == ["lib/helper.py", "main.py", "page.html", "readme.py"]
     assert files.exercise == "echo-server" and files.name == "anna"
 
 
@@ -45,6 +47,20 @@ def test_the_tests_make_config_and_a_single_file_is_a_program(folder: Path) -> N
     assert alone.entry == "main.py" and program_of(alone, {}).source == MAIN.encode()
     (folder / "bert.py").write_text(MAIN)
     assert program_of(read(folder / "bert.py"), {"PORT": 1}).entry == "bert.py"
+
+
+@pytest.mark.parametrize("name", ["Anna Smith_12_main.py", "李雷.py", f"{'x' * 90}.py", "a.PY"])
+def test_a_single_file_may_be_called_as_its_student_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(MAIN)
+    program = program_of(read(tmp_path / name), {"PORT": 1})
+    assert program.entry == ("a.PY" if name == "a.PY" else "main.py")
+    assert sorted(where for where, _ in program.files) == sorted([program.entry, "config.py"])
+
+
+def test_a_byte_order_mark_does_not_come_to_the_board(folder: Path) -> None:
+    (folder / "main.py").write_bytes(b"\xef\xbb\xbf" + MAIN.encode())
+    files = read(folder)
+    assert files.exercise == "echo-server" and files.files["main.py"] == MAIN.encode()
 
 
 def _link(folder: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -12,8 +14,16 @@ import pytest
 
 from lwipscope.errors import UsageError
 from lwipscope.exercise.library import EXERCISES, exercise
-from lwipscope.exercise.marks import COLUMNS, csv_text, json_text, junit_text, write
-from lwipscope.exercise.result import KINDS, Grade, TestResult
+from lwipscope.exercise.lines import Lines
+from lwipscope.exercise.marks import (
+    COLUMNS,
+    csv_text,
+    json_text,
+    junit_text,
+    must_be_writable,
+    write,
+)
+from lwipscope.exercise.result import KINDS, Grade, TestResult, shortened
 from lwipscope.exercise.seeds import student_seed, test_random
 from lwipscope.exercise.submissions import submissions
 from lwipscope.exercise.words import words_of
@@ -54,6 +64,9 @@ def test_the_random_numbers_of_a_test_are_its_own() -> None:
 def test_csv_has_a_row_for_each_and_no_formula() -> None:
     rows = list(csv.reader(io.StringIO(csv_text(GRADES))))
     assert tuple(rows[0]) == COLUMNS and len(rows) == 4
+    wide = [Grade(f"{sign}1", "pool", 1, "graded") for sign in ("\uff1d", "\uff0b", "\n=")]
+    cells = [row[0] for row in csv.reader(io.StringIO(csv_text(wide)))][1:]
+    assert all(cell.startswith("'") for cell in cells), cells
     assert rows[1][0] == "'=cmd()" and rows[1][2:5] == ["1", "4", "25"]
     assert rows[1][7] == "one=passed two=failed three=inconclusive four=not-played"
     assert "\x00" not in rows[2][0] and rows[2][5] == "refused" and "conftest" in rows[2][8]
@@ -84,6 +97,22 @@ def test_a_file_is_written_as_a_whole_or_told(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
+def test_a_place_that_cannot_be_written_is_told_before_the_grading(tmp_path: Path) -> None:
+    must_be_writable(tmp_path / "a.csv")
+    for path in (tmp_path, tmp_path / "none/a.csv"):
+        with pytest.raises(UsageError, match="can't be written"):
+            must_be_writable(path)
+
+
+def test_what_was_seen_is_one_line_a_test() -> None:
+    text = "the program ended with an exception:\n  Traceback\n  OSError: 104"
+    tests = (*TESTS, TestResult("five", "failed", text))
+    seen = Grade("a", "pool", 1, "graded", 1, 5, "", tests).seen
+    assert seen == (
+        "two: expected; three: a hole; five: the program ended with an exception: OSError: 104"
+    )
+
+
 def test_submissions_are_folders_and_py_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found none"):
         submissions(tmp_path, 1, None)
@@ -101,6 +130,46 @@ def test_submissions_are_folders_and_py_files(tmp_path: Path) -> None:
     named = {s.student: s for s in submissions(tmp_path, 1, exercise("pool"))}
     assert not named["bert"].refused and named["bert"].exercise == "pool"
     assert "it says that it is for the exercise chess" in named["anna.py"].refused
+
+
+def test_no_submission_takes_the_name_of_another(tmp_path: Path) -> None:
+    (tmp_path / "bert").mkdir()
+    for name in ("bert.py", "bert.py.py", "cora.py", "Cora.PY"):
+        (tmp_path / name).write_text("x = 1\n")
+    found = {s.student: s.path.name for s in submissions(tmp_path, 1, exercise("pool"))}
+    assert found == {
+        "bert": "bert",
+        "bert.py": "bert.py",
+        "bert.py.py": "bert.py.py",
+        "cora": "cora.py",
+        "Cora": "Cora.PY",
+    }
+
+
+def test_an_archive_is_told_to_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "Dora Smith.zip").write_bytes(b"PK")
+    (found,) = submissions(tmp_path, 1, exercise("pool"))
+    assert found.student == "Dora Smith.zip" and "unpack it first" in found.refused
+
+
+def test_what_a_program_says_is_cut() -> None:
+    assert shortened("expected\n  seen") == "expected\n  seen"
+    long = shortened("\n".join(["first", "x" * 100_000, *["line"] * 10_000, "last"]))
+    assert len(long) < 2_000 and long.startswith("first\n") and long.endswith("\nlast")
+
+
+def test_a_grading_process_that_says_too_much_is_not_waited_for() -> None:
+    says = "import sys\nwhile True:\n    sys.stdout.write('x' * 65536)"
+    with subprocess.Popen(
+        [sys.executable, "-I", "-c", says], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            lines = Lines(process, b"{}\n")
+            while lines.read(5.0):
+                pass
+            assert lines.too_long and not lines.ended
+        finally:
+            process.kill()
 
 
 def test_each_exercise_has_its_words() -> None:

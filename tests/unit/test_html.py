@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import re
 import time
 from dataclasses import replace
@@ -202,6 +204,36 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "unreadable" in index and "cut.lwiprun" in index
     assert "of 90 edges" in index and "<b>3</b> PASS" in index
     capsys.readouterr()
+
+
+def test_the_newest_run_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (["report"], ["diagram", "--run"]):
+        assert main(command) == 2
+        assert "lwipscope demo" in capsys.readouterr().err
+    for age_s, name in ((10, "older"), (0, "newer")):
+        run = served_run()
+        path = tmp_path / "lwipscope-logs" / name / "a.lwiprun"
+        path.parent.mkdir(parents=True)
+        replace(run, about=replace(run.about, name=name)).save(path)
+        os.utime(path, (1_700_000_000 - age_s,) * 2)
+    assert main(["report", "-o", "page.html"]) == 0
+    assert "<title>newer" in Path("page.html").read_text()
+    assert main(["diagram", "--run"]) == 0
+    assert "newer: " in capsys.readouterr().out
+
+
+def test_of_a_cut_file_that_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    served_run().save(tmp_path / "a.lwiprun")
+    whole = gzip.decompress((tmp_path / "a.lwiprun").read_bytes())
+    head = whole.splitlines(keepends=True)[0]
+    (tmp_path / "a.lwiprun").write_bytes(gzip.compress(head))
+    assert main(["report", str(tmp_path / "a.lwiprun"), "-o", str(tmp_path / "a.html")]) == 4
+    assert "cut off after 1 line (" in capsys.readouterr().err
+    page = _data((tmp_path / "a.html").read_text())
+    assert page["exact"] and "cut off" in page["problems"][0]
 
 
 def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

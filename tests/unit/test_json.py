@@ -39,6 +39,12 @@ def test_the_validator_sees_what_is_wrong() -> None:
         ("boards", "boards"),
         ("boards qemu-mps2-an385", "board"),
         ("boards rpi-pico-w", "board"),
+        ("exercise list", "exercises"),
+        ("exercise list --lang zh", "exercises"),
+        ("glossary", "glossary"),
+        ("glossary TIMED_WAIT --lang zh", "glossary"),
+        ("glossary half-close", "glossary"),
+        ("myth", "myths"),
     ],
 )
 def test_without_a_board(words: str, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +55,29 @@ def test_without_a_board(words: str, kind: str, capsys: pytest.CaptureFixture[st
     if "close-crossing" in words:
         [one] = document["scenarios"]
         assert one["theme"] == "closing" and "raw" in one["needs"]
+    if "TIMED_WAIT" in words:
+        [one] = document["states"]
+        assert one["name"] == "TIME_WAIT" and one["spelled"]["Windows netstat"] == "TIME_WAIT"
+        assert not document["words"] and not one["brief"].isascii()
+    if "half-close" in words:
+        assert len(document["words"]) == 1 and not document["states"]
+
+
+def test_lessons_and_how_far_one_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    listing = ["lesson", "list", "--json", "--folder", str(tmp_path)]
+    assert main(["lesson", "start", "2", "--folder", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(listing) == 0
+    first, second, *_ = checked(capsys.readouterr().out, "lessons")["lessons"]
+    assert (first["state"], second["state"]) == ("not started", "started")
+    assert second["questions"] > 0 and Path(second["folder"]).is_dir()
+    progress = Path(second["folder"]) / "progress.json"
+    said = json.loads(progress.read_text())
+    tried = {"1": {"given": "a", "tries": 1, "right": True}}
+    progress.write_text(json.dumps({**said, "tried": tried}))
+    assert main(listing) == 0
+    second = checked(capsys.readouterr().out, "lessons")["lessons"][1]
+    assert (second["state"], second["right"]) == ("answering", 1)
 
 
 def test_the_rack_is_in_it(
@@ -85,13 +114,13 @@ def test_netstat_and_bench() -> None:
 def test_every_kind_is_printed_by_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     """--json-schema prints it and plays nothing; no schema is without a command."""
     printed = set()
-    for command in COMMANDS:
-        if command == "nc":
+    for command in [*([each] for each in COMMANDS), ["lesson", "list"], ["exercise", "list"]]:
+        if command == ["nc"]:
             continue
-        assert main([command, "--help"]) == 0
+        assert main([*command, "--help"]) == 0
         if "--json-schema" not in capsys.readouterr().out:
             continue
-        assert main([command, "--json-schema"]) == 0
+        assert main([*command, "--json-schema"]) == 0
         text = capsys.readouterr().out
         decoder = json.JSONDecoder()
         while text.strip():

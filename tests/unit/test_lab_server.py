@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,9 @@ from lwipscope.lab.feed import View, difference
 from lwipscope.lab.page import Page, explained
 from lwipscope.lab.server import LabServer, serve
 from lwipscope.lab.things import Done, Thing
-from lwipscope.runfile.model import Run
+from lwipscope.report.netstat_text import Row
+from lwipscope.runfile.model import Run, RunLife
+from lwipscope.words.catalogue import Translator
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028"
 
@@ -37,6 +39,8 @@ class FakeLab:
     """A stand-in for `Lab`: each line brings some more events of a run."""
 
     clock = "running"
+    program = lost = ""
+    lang = "en"
 
     def __init__(self) -> None:
         self.whole = served_run()
@@ -44,8 +48,12 @@ class FakeLab:
         self.count = 3
         self._news = threading.Condition()
 
-    def do(self, line: str) -> Done:
+    def speak(self, tr: Translator) -> None:
+        self.lang = tr.lang
+
+    def do(self, line: str, tr: Translator | None = None) -> Done:
         self.lines.append(line)
+        self.lang = tr.lang if tr is not None else self.lang
         if line == "break":
             raise RuntimeError("broken")
         with self._news:
@@ -53,8 +61,23 @@ class FakeLab:
             self._news.notify_all()
         return Done(line, True, HOSTILE, "s = socket.socket()", "nc 127.0.0.1 6666")
 
-    def things(self) -> list[Thing]:
-        return [Thing("s1", "board", "listener", 2, 6666, "LISTEN", HOSTILE)]
+    def run_text(self, line: str, text: str, tr: Translator | None = None) -> Done:
+        self.lines.append(text)
+        self.lang = tr.lang if tr is not None else self.lang
+        return Done(line, True)
+
+    def host_rows(self) -> list[Row]:
+        return []
+
+    def wall_ns(self, at_s: float) -> int:
+        return self.whole.wall_ns(at_s)
+
+    def lives(self) -> tuple[RunLife, ...]:
+        return self.run().lives
+
+    def things(self, peers: Mapping[int, str] | None = None) -> list[Thing]:
+        state = (peers or {}).get(2, "LISTEN")
+        return [Thing("s1", "board", "listener", 2, 6666, state, HOSTILE)]
 
     def run(self) -> Run:
         life = self.whole.lives[0]
@@ -134,6 +157,27 @@ def test_a_line_is_done_and_answered(server: LabServer, lab: FakeLab) -> None:
     assert answer["shell"] == "nc 127.0.0.1 6666"
 
 
+def test_the_lab_speaks_the_language_of_the_page(server: LabServer, lab: FakeLab) -> None:
+    _ask(server, "POST", "/do", {"line": "table", "lang": "zh"})
+    assert lab.lang == "zh"
+    for lang in ("xx", 3, None, ["zh"]):
+        assert _ask(server, "POST", "/do", {"line": "table", "lang": lang})[1]["ok"]
+    assert lab.lang == "zh", "what is no language changes nothing"
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("GET", f"/events?key={server.guard.key}&lang=en")
+    connection.getresponse().close()
+    connection.close()
+    assert lab.lang == "en"
+    _, answer, _ = _ask(server, "POST", "/explain", {"what": "FIN_WAIT_2", "lang": "zh"})
+    assert answer["ok"] and lab.lang == "en"
+
+
+def test_a_program_comes_as_text(server: LabServer, lab: FakeLab) -> None:
+    text = "print('x')\n" * 4000
+    assert _ask(server, "POST", "/do", {"line": "board run a.py", "text": text})[1]["ok"]
+    assert lab.lines == [text]
+
+
 @pytest.mark.parametrize("key", ["", "wrong", "\u00e9"])
 def test_without_the_key_nothing_is_done(server: LabServer, lab: FakeLab, key: str) -> None:
     status, answer, _ = _ask(server, "POST", "/do", {"line": "board reset"}, X_Lab_Key=key)
@@ -180,7 +224,7 @@ def test_bad_bodies_are_refused_and_the_server_lives(server: LabServer, lab: Fak
     def status(data: object, **headers: str | None) -> int:
         return _ask(server, "POST", "/do", data, **headers)[0]
 
-    assert status(b"x" * 20_000) == 413
+    assert status(b"x" * 70_000) == 413
     assert status({"line": "table"}, Content_Type="text/plain") == 415
     assert status(b"{") == 400
     assert status(b"[" * 9000) == 400
@@ -209,7 +253,16 @@ def test_nothing_is_allowed_to_load_from_elsewhere(server: LabServer) -> None:
     assert "default-src 'none'" in policy and "unsafe" not in policy
     assert headers["Access-Control-Allow-Origin"] is None
     assert server.guard.key not in page
-    for name in ("lab.css", "lab.js", "dom.js", "ladder.js", "scopes.js", "bench.js", "dock.js"):
+    for name in (
+        "lab.css",
+        "lab.js",
+        "dom.js",
+        "ladder.js",
+        "scopes.js",
+        "bench.js",
+        "dock.js",
+        "editor.js",
+    ):
         status, text, _ = _ask(server, "GET", f"/assets/{name}")
         assert status == 200
         assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")

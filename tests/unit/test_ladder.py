@@ -55,6 +55,16 @@ def test_only_its_own_accept() -> None:
     assert text.index("accept()") < text.index("accept: c5")
 
 
+def test_a_syn_that_the_listener_let_pass_is_where_the_peers_story_begins() -> None:
+    maker = Maker()
+    maker.listener()
+    maker.segment(2, "rx", "S", 3_000_000, 0, port=40000, mss=1460)
+    maker.served(3, 40000)
+    text = drawn(maker.life())
+    assert text.count("SYN seq=0") == 2
+    assert re.search(r"SYN_SENT +── SYN seq=0 mss=1460 ─+▶$", text, re.M)
+
+
 def test_a_gap_is_a_row_and_breaks_what_would_be_joined() -> None:
     maker = Maker()
     maker.listener()

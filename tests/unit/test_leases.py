@@ -10,22 +10,26 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from ipaddress import IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from lwipscope import leases
 from lwipscope.errors import WireUnavailable
 from lwipscope.leases import Lease, Leased
-from lwipscope.pytest_plugin import ports
+from lwipscope.scenario import listening_ports
+from lwipscope.scenario.desk_network import Desk, DeskNetwork
+from lwipscope.scenario.desk_way import DeskWay
+from lwipscope.scenario.listening_ports import ListeningPorts, why_taken
 from lwipscope.wire.keeper import PIPE, STDOUT, Keeper
 from lwipscope.wire.spare_wires import SpareWires
 
 HOLD = """
 import socket, sys
 from lwipscope import leases
-from lwipscope.pytest_plugin.ports import ListeningPorts
+from lwipscope.scenario.listening_ports import ListeningPorts
 from lwipscope.wire.spare_wires import SpareWires
 {}
 print("has it", flush=True)
@@ -115,17 +119,17 @@ def test_a_killed_holder_holds_nothing(other: Holding, tmp_path: Path) -> None:
 def test_two_workers_listen_on_different_ports(
     other: Holding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = other("made = ListeningPorts('', True)\nmade.lease(5555)\nprint(made.lease())")
+    process = other("made = ListeningPorts('')\nmade.lease(5555)\nprint(made.lease())")
     theirs = int(process.said[0])
-    monkeypatch.setattr(ports, "WAIT_S", 0.1)
+    monkeypatch.setattr(listening_ports, "WAIT_S", 0.1)
     # This process begins its search where the other one did.
     monkeypatch.setattr(os, "getpid", lambda: process.pid)
-    ours = ports.ListeningPorts("", True)
+    ours = ListeningPorts("")
     try:
         assert ours.lease() == theirs + 1
         with pytest.raises(Leased, match=r"port 5555 is in use by .*gw7.*waited 0.1 s"):
             ours.lease(5555)
-        monkeypatch.setattr(ports, "WAIT_S", 10.0)
+        monkeypatch.setattr(listening_ports, "WAIT_S", 10.0)
         process.tell_to_end()
         assert ours.lease(5555) == 5555, "it is waited for"
         assert ours.lease(5555) == 5555, "one test may use it again"
@@ -142,12 +146,35 @@ def test_a_port_that_somebody_listens_on_is_not_given() -> None:
     assert found > number
 
 
-def test_networks_of_their_own_share_nothing() -> None:
-    alone = ports.ListeningPorts("192.0.2.1", False)
-    again = ports.ListeningPorts("192.0.2.1", False)
-    assert alone.lease(5555) == again.lease(5555) == 5555
-    assert alone.lease() == again.lease()
-    assert alone.lease() != again.lease(7777)
+def test_a_desk_waits_for_the_port_of_another_run(
+    other: Holding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel socket on loopback; the other run has the lease and listens."""
+    number, lease = leases.any_port(leases.network_id())
+    lease.close()
+    process = other(
+        "from ipaddress import IPv4Interface\n"
+        "from lwipscope.scenario.desk_network import Desk, DeskNetwork\n"
+        "from lwipscope.scenario.desk_way import DeskWay\n"
+        "way = DeskWay('127.0.0.2', 'lo', IPv4Interface('127.0.0.1/8'))\n"
+        f"made = DeskNetwork(Desk(None, way))\nmade.listen({number})"
+    )
+    with pytest.raises(OSError, match="in use"):
+        socket.create_server(("127.0.0.1", number))
+    way = DeskWay("127.0.0.2", "lo", IPv4Interface("127.0.0.1/8"))
+    with DeskNetwork(Desk(cast(Keeper, None), way)) as network:
+        monkeypatch.setattr(listening_ports, "WAIT_S", 0.1)
+        with pytest.raises(Leased, match=rf"port {number} is in use by .*gw7.*waited 0.1 s"):
+            network.listen(number)
+        assert "gw7" in why_taken("127.0.0.1", number)
+        monkeypatch.setattr(listening_ports, "WAIT_S", 10.0)
+        process.tell_to_end()
+        assert why_taken("127.0.0.1", number) == ""
+        assert network.listen(number).address == ("127.0.0.1", number)
+        assert leases.holder("port", f"{number}-{leases.network_id()}") is not None
+    assert leases.holder("port", f"{number}-{leases.network_id()}") is None
+    with socket.create_server(("127.0.0.1", number)):
+        assert "is taken: end what listens there" in why_taken("127.0.0.1", number)
 
 
 @pytest.fixture(scope="module")

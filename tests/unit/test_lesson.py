@@ -8,6 +8,7 @@ import os
 import re
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_examples import SERVER_PATH, served_run
 
+from lwipscope.cli.lesson import path_hint
 from lwipscope.errors import UsageError
 from lwipscope.glossary.library import myth_named
 from lwipscope.lesson.answers import question_key, read_answers, template
@@ -25,7 +27,7 @@ from lwipscope.lesson.explaining import completed
 from lwipscope.lesson.expression import BadExpression, NotThere, evaluate, split
 from lwipscope.lesson.library import TEXTS, lesson_named, lesson_names, load, translated
 from lwipscope.lesson.marking import Unreadable, path_of, readable, right
-from lwipscope.lesson.observing import fits, judge, program_trouble
+from lwipscope.lesson.observing import fits, judge, look_for, program_trouble
 from lwipscope.lesson.page import Page, wanted
 from lwipscope.lesson.progress import Progress
 from lwipscope.lesson.prose import paragraphs
@@ -36,6 +38,7 @@ from lwipscope.peer.nc import Variant
 from lwipscope.report.style import Style
 from lwipscope.runfile.model import Run
 from lwipscope.tcp.state import State
+from lwipscope.trace.event import Call, Return
 from lwipscope.words.catalogue import translator
 
 TR = translator("en")
@@ -410,13 +413,42 @@ def test_marks_give_nothing_away_and_attempts_are_counted(tmp_path: Path) -> Non
     assert {key: each.tries for key, each in again.tried.items()} == {"q1": 3, "q2": 2}
 
 
-def test_a_run_of_before_the_prediction_does_not_count(tmp_path: Path) -> None:
+def test_a_run_of_before_the_prediction_counts_and_that_is_said(tmp_path: Path) -> None:
     progress = Progress("01-x", 0)
     written(tmp_path, one=SERVER_PATH)  # a minute ago; the run is of 2023
-    checking = checked(tmp_path, served_run(), progress)
-    assert checking.code == 1
-    assert "but your prediction is known only since" in "\n".join(checking.lines)
-    assert not progress.observed
+    for _ in range(2):
+        checking = checked(tmp_path, served_run(), progress)
+        assert checking.code == 1
+        text = " ".join(" ".join(checking.lines).split())
+        assert "it is taken on your word that you predicted first" in text
+        assert "As you predicted" in text
+    assert progress.observed
+
+
+def test_a_recv_that_only_returned_is_a_call_of_recv() -> None:
+    seen = seen_of()
+    first = seen.connection.calls[0]
+    calls = (
+        Call(first.seq, first.clock_us, 3, "recv", "6"),
+        Return(first.seq, first.clock_us, 3, "recv", "EOF"),
+    )
+    talked = replace(seen, connection=replace(seen.connection, calls=calls))
+    assert evaluate("calls recv", talked) == 2
+
+
+def later(run: Run) -> Run:
+    """The same run, a minute later."""
+    return replace(run, about=replace(run.about, wall_ns=run.about.wall_ns + 60 * 10**9))
+
+
+def test_a_run_of_after_the_prediction_is_preferred(tmp_path: Path) -> None:
+    run = served_run()
+    early, late = Made(tmp_path / "a", run), Made(tmp_path / "b", later(run))
+    experiment = lesson_of().experiments[0]
+    seen = look_for(experiment, [early, late], early.wall_ns + 1, None, TR)
+    assert (seen.made, seen.before) == (late, False)
+    seen = look_for(experiment, [late, early], late.wall_ns + 1, None, TR)
+    assert (seen.made, seen.before) == (late, True)
 
 
 # Words and lines.
@@ -437,6 +469,18 @@ def test_the_commands_of_this_machine(
 ) -> None:
     words = words_for(Path("D"), nc, platform)
     assert (words["nc_listen"], words["nc_half"]) == (listen, half)
+    find = 'find "6666"' if platform == "win32" else "grep 6666"
+    assert words["netstat_here"].endswith(f" | {find}")
+
+
+def test_a_shell_that_does_not_know_the_command(tmp_path: Path) -> None:
+    scripts = tmp_path / "with blank"
+    scripts.mkdir()
+    assert path_hint("/nowhere", scripts) == "", "there is none to point at"
+    command = scripts / "lwipscope"
+    command.touch(0o755)
+    assert path_hint("/nowhere", scripts) == f"export PATH='{scripts}':$PATH"
+    assert path_hint(f"/nowhere:{scripts}", scripts) == ""
 
 
 def test_placeholders_and_other_braces() -> None:

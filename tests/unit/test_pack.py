@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lwipscope.cli.main import main
 from lwipscope.errors import BuildError
 from lwipscope.firmware import build, cache, images, pack, pins, provenance, selection
 from lwipscope.firmware.firmware import Firmware, Profile, check_elf
@@ -113,6 +114,17 @@ def test_round_trip(tmp_path: Path) -> None:
     file.unlink()
     assert pack.current("roomy") == used
     assert pack.current("rp2") is None
+
+
+def test_a_pack_in_use_can_be_given_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pack.use(pack.pack(image(tmp_path / "made"), tmp_path / "roomy.pack"))
+    for said in ("no longer in use: the pack for roomy; ", ""):
+        assert main(["firmware", "use", "--built"]) == 0
+        assert (
+            capsys.readouterr().out
+            == f"{said}the firmware that is built from the sources is in use\n"
+        )
+        assert pack.current("roomy") is None
 
 
 def test_same_image_gives_same_pack(tmp_path: Path) -> None:

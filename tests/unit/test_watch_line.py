@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import pytest
 
+from lwipscope.board.lock import BoardTaken, holder
 from lwipscope.board.serial_ports import Port
 from lwipscope.cli import watch_line
 from lwipscope.cli.watch_line import BoardLine, add_line_options
@@ -50,6 +52,19 @@ def test_a_port_by_name_is_opened_with_both_lines_inactive() -> None:
     assert place("/dev/ttyNOBODY") == BoardLine("/dev/ttyNOBODY", 115200, dtr=False, rts=False)
     assert place("rfc2217://127.0.0.1:1").url == "rfc2217://127.0.0.1:1"
     assert place("COM3") == BoardLine("COM3", 115200)
+
+
+def test_a_board_that_is_watched_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also at a URL, which no kernel locks; and who asks is told by whom."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    watched = place("rfc2217://127.0.0.1:1")
+    with watched.held():
+        held = holder(watched.url)
+        assert held is not None and held.pid == os.getpid()
+        with pytest.raises(BoardTaken, match=rf"in use by .*process {os.getpid()}"):
+            watched.held()
+    with watched.held():
+        pass
 
 
 def test_a_type_at_a_port_has_its_own_settings() -> None:

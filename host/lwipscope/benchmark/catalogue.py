@@ -16,6 +16,7 @@ from lwipscope.benchmark import (
     running,
     seeing,
     starting,
+    teaching,
     testing,
 )
 from lwipscope.benchmark.figure import Figure, Measurement
@@ -185,6 +186,24 @@ MEASUREMENTS: tuple[Entry, ...] = (
     ),
     Measurement(
         "upload", (Figure("upload", "a script of 20 kB to the board", "s", 3),), testing.upload
+    ),
+    Measurement(
+        "probe",
+        (
+            Figure("probe", f"walks of the probe, {testing.PCBS} pcbs", "/s", 5000, "more"),
+            Figure("probe-beside", "the same, beside a program", "/s", None, "more"),
+        ),
+        testing.walks,
+    ),
+    Measurement(
+        "lab",
+        (Figure("lab", "`lwipscope lab` to a usable page", "s", 3),),
+        teaching.lab,
+    ),
+    Measurement(
+        "lab-verb",
+        (Figure("lab-verb", "lab: a click to its transition on the page", "ms", 100),),
+        teaching.verb,
     ),
     Measurement(
         "grade",

@@ -1,10 +1,12 @@
 """What the pytest plugin costs, and what a fresh board for each test costs; how fast a script is
-on the board. pytest runs in a process of its own, in an empty folder, as a developer runs it.
+on the board, and how often the memory probe looks. pytest runs in a process of its own, in an empty
+folder, as a developer runs it; the probe on firmware without the tracer.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,10 +15,17 @@ from pathlib import Path
 from lwipscope.benchmark.figure import Rows
 from lwipscope.benchmark.starting import temporary_folder
 from lwipscope.benchmark.workshop import Workshop
+from lwipscope.board.probe import Probe
+from lwipscope.board.untraced import UntracedBoard
 from lwipscope.errors import LwipscopeError
+from lwipscope.firmware import build, elf_layout
+from lwipscope.wire.keeper import Keeper
 
 TESTS = 100
 SCRIPT_BYTES = 20_000
+PCBS = 5
+WALKS = 5000
+BESIDE_MS = 500
 _RUN_S = 120.0
 _UNRELATED = "def test_it():\n    pass\n"
 _FRESH = """\
@@ -25,6 +34,22 @@ import pytest
 @pytest.mark.parametrize("number", range({tests}))
 def test_it(number, lwip_agent):
     lwip_agent.socket().close()
+"""
+_WALKS = """\
+import socket
+servers = [socket.socket() for _ in range({pcbs})]
+for number, server in enumerate(servers):
+    server.bind(("", 7000 + number))
+    server.listen(1)
+time.sleep_ms(30)
+start_us = time.ticks_us()
+for _ in range({walks}):
+    probe.walk(probe.heads, probe.found, probe.last, probe.shape)
+elapsed_us = time.ticks_diff(time.ticks_us(), start_us)
+before, start_us = probe.walks, time.ticks_us()
+time.sleep_ms({beside_ms})
+beside_us = time.ticks_diff(time.ticks_us(), start_us)
+print("walked", probe.last[0], elapsed_us, probe.walks - before, beside_us)
 """
 
 
@@ -66,6 +91,31 @@ def upload(shop: Workshop, times: int) -> Rows:
                     f"the script was expected to print 'here'; it printed {said!r}"
                 )
             yield (took_s,)
+
+
+def walks(shop: Workshop, times: int) -> Rows:
+    """Walks per second through the lists of a board with five pcbs: as fast as the probe can, and
+    from its timer beside a program that blocks."""
+    elf = build.build(shop.profile, tracer=False).elf
+    layout = elf_layout.read(elf)
+    source = _WALKS.format(pcbs=PCBS, walks=WALKS, beside_ms=BESIDE_MS)
+    with (
+        Keeper.start("none") as keeper,
+        UntracedBoard(shop.board_file, elf, keeper) as board,
+    ):
+        for _ in range(times):
+            board.reset()
+            probe = Probe(board.link, board.repl, layout)
+            probe.start(source)
+            end = probe.finish(_RUN_S)
+            told = re.search(rb"walked (\d+) (\d+) (\d+) (\d+)", end.output)
+            if told is None or int(told[1]) != PCBS:
+                raise LwipscopeError(
+                    f"the probe was expected to find {PCBS} pcbs in each walk; the program said "
+                    f"{end.output!r} {end.error}".rstrip()
+                )
+            _, alone_us, beside, beside_us = map(int, told.groups())
+            yield WALKS / alone_us * 1e6, beside / beside_us * 1e6
 
 
 def _pytest(folder: Path, tests: int, *options: str) -> float:

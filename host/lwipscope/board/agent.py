@@ -78,6 +78,7 @@ class Agent:
         self._repl = repl
         self._source = source
         self._names = itertools.count(1)
+        self._started = False
 
     def start(self) -> None:
         """Start the agent and wait until it serves."""
@@ -90,6 +91,12 @@ class Agent:
                     f"the agent did not start within {START_TIMEOUT_S:g} s; it said: {seen!r}"
                 )
             seen += data
+        self._started = True
+
+    @property
+    def running(self) -> bool:
+        """Started and not told to stop since then, as far as this end knows."""
+        return self._started and self._repl.running
 
     def socket(self) -> BoardSocket:
         """A new TCP socket on the board."""
@@ -112,4 +119,5 @@ class Agent:
     def stop(self) -> None:
         """End the agent; its sockets are closed."""
         self.call("quit")
+        self._started = False
         self._repl.wait(5.0)

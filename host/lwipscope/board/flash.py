@@ -23,6 +23,7 @@ from lwipscope.errors import LwipscopeError, NoBoard, UsageError
 
 FLASH_S = 300.0
 INFO = "INFO_UF2.TXT"
+ANY_VOLUME = "VOLUME"
 _UF2_BLOCK_BYTES = 512
 _UF2_MAGIC = b"UF2\n"
 _UF2_SIZE_AT, _UF2_DATA_AT = 16, 32
@@ -67,10 +68,12 @@ def plan(
     elf: Path | None = None,
     volume: Path | None = None,
     erase_all: bool = False,
+    dry: bool = False,
 ) -> Flashing:
     """How this image gets onto a board of this type at this port. UsageError says what is missing.
 
-    `erase_all`: the whole flash is erased first, with the board's files.
+    `erase_all`: the whole flash is erased first, with the board's files. `dry`: only to be shown,
+    so a UF2 volume need not be mounted; ANY_VOLUME stands for it.
     """
     way = file.flash
     if not image.is_file():
@@ -90,7 +93,12 @@ def plan(
     if way.method == "uf2":
         if not _is_uf2(image):
             raise UsageError(f"{image}: expected a UF2 file (it begins with 'UF2'), and it isn't")
-        found = _volume(volume, way.boards)
+        try:
+            found = _volume(volume, way.boards)
+        except NoBoard:
+            if not dry:
+                raise
+            found = volume or Path(ANY_VOLUME)
         return Flashing(image, target=found / image.name)
     if way.method == "command":
         filled = {"{image}": str(image), "{port}": port, "{elf}": str(elf or "")}

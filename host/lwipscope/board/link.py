@@ -6,6 +6,8 @@ what the REPL needs; frames never get in its way. Host times are `time.monotonic
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 import warnings
@@ -178,8 +180,16 @@ def _why_not_opened(url: str, error: Exception) -> str:
         )
     if "://" in url:
         return f"the serial port {url} can't be opened: {error}. Does its server run there?"
+    number = getattr(error, "errno", None)
+    if number == errno.ENOENT:
+        return (
+            f"the serial port {url} can't be opened: there is no such device. Is the board plugged "
+            "in? `lwipscope boards` lists the ports that are there"
+        )
+    # pyserial repeats the system's words.
+    why = os.strerror(number) if number in (errno.EACCES, errno.EPERM) else error
     return (
-        f"the serial port {url} can't be opened: {error}. Is another program using it "
+        f"the serial port {url} can't be opened: {why}. Is another program using it "
         "(mpremote, a terminal), and may you open it (group dialout)?"
     )
 

@@ -25,13 +25,15 @@ from lwipscope.wire.keeper import Keeper
 @dataclass(frozen=True, slots=True)
 class RunningBoard:
     """One running board. `inner_pid` is a process in its network namespace, 0 without one; `desk`
-    is where its pcb table can be asked for (`table_desk`), empty if the line is free for that."""
+    is where its pcb table can be asked for (`table_desk`), empty if the line is free for that;
+    `folder` is where the command that runs it was typed."""
 
     pid: int
     name: str
     serial: str
     inner_pid: int
     desk: str = ""
+    folder: str = ""
 
 
 def _folder() -> Path:
@@ -70,7 +72,8 @@ def _announced(name: str, serial: str, keeper: Keeper, desk: str) -> Iterator[No
     # No folder of our own: the last of several boards would have to remove it, also when killed.
     path = _folder() / f"{_prefix()}{os.getpid()}.json"
     inner_pid = keeper.pids[1] if keeper.has_namespace else 0
-    text = json.dumps(asdict(RunningBoard(os.getpid(), name, serial, inner_pid, desk)))
+    made = RunningBoard(os.getpid(), name, serial, inner_pid, desk, str(Path.cwd()))
+    text = json.dumps(asdict(made))
     keeper.remove_at_end(path)
     try:
         path.unlink(missing_ok=True)
@@ -112,7 +115,17 @@ def the_one(pid: int | None = None) -> RunningBoard:
             "no emulated board runs on this machine; `lwipscope start` or `lwipscope run APP.py` "
             "starts one"
         )
-    if len(boards) > 1:
-        listed = "\n".join(f"  --pid {b.pid}: {b.name} on {b.serial}" for b in boards)
+    return nearest(boards)
+
+
+def nearest(boards: Sequence[RunningBoard]) -> RunningBoard:
+    """The only one, or of several the only one that was started in this folder; an error that
+    lists them if it is not clear."""
+    here = [board for board in boards if board.folder == str(Path.cwd())]
+    chosen = here if len(here) == 1 else boards
+    if len(chosen) > 1:
+        listed = "\n".join(
+            f"  --pid {b.pid}: {b.name} on {b.serial}, started in {b.folder}" for b in boards
+        )
         raise UsageError(f"{len(boards)} boards run; say which one:\n{listed}")
-    return boards[0]
+    return chosen[0]

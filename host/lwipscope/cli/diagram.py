@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lwipscope.board.board_file import read
-from lwipscope.cli.run_files import run_path
+from lwipscope.cli.run_files import LOGS, the_run
 from lwipscope.errors import UsageError
 from lwipscope.report import mermaid, svg
 from lwipscope.report.diagram import Diagram, diagram_of
@@ -22,11 +22,13 @@ pointed at, all the edges that it stands for, with their sources.
   lwipscope diagram -o lwip.svg                          the emulated board's stack
   lwipscope diagram --stack rfc9293 -o rfc.svg           as the RFC has it
   lwipscope diagram --compare -o both.svg                what only one of them has
+  lwipscope diagram --run -o seen.svg                    what the newest run took
   lwipscope diagram --run lwipscope-logs/.../NAME.lwiprun -o seen.svg
   lwipscope diagram -o states.mmd                        Mermaid, for a README
 """
 
 _DEFAULT_STACK = "modlwip-2.2.1"
+_NEWEST = Path("-newest-")  # no file's name on a command line: it begins as an option does
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,9 +46,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--run",
         dest="run_file",
+        nargs="?",
+        const=_NEWEST,
         metavar="RUN",
         type=Path,
-        help=f"a run file (*{SUFFIX}): what it took is coloured and counted, the rest is grey",
+        help=f"a run file (*{SUFFIX}), without a name the newest in {LOGS}/: what it took is "
+        "coloured and counted, the rest is grey",
     )
     parser.add_argument(
         "--compare", action="store_true", help="RFC 9293 and the stack in one picture (SVG)"
@@ -69,7 +74,9 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"{output}: expected a name that ends in .svg or .mmd")
     if options.compare and suffix == ".mmd":
         raise UsageError("Mermaid can't show a comparison: use -o FILE.svg")
-    loaded = Run.load(run_path(options.run_file)) if options.run_file else None
+    loaded = None
+    if options.run_file is not None:
+        loaded = the_run(None if options.run_file == _NEWEST else options.run_file)[1]
     profile = _profile(options, loaded)
     if options.compare and not graph_of(profile).exact:
         raise UsageError(f"{profile}: nothing is known beside RFC 9293, so nothing to compare")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from lwipscope.cli.common import NETWORK, style
+from lwipscope.cli.json_output import add_json_option, print_json
 from lwipscope.cli.progress import ProgressLine
+from lwipscope.cli.run_files import LOGS
 from lwipscope.errors import UsageError
 from lwipscope.exercise.board_files import BoardFiles, read
 from lwipscope.exercise.examiner import Examiner
@@ -22,7 +26,7 @@ from lwipscope.exercise.words import words_of
 from lwipscope.report.style import Style
 from lwipscope.wire.keeper import Keeper
 from lwipscope.words.catalogue import Translator, translator
-from lwipscope.words.lang import add_lang_option, console_lang
+from lwipscope.words.lang import Lang, add_lang_option, chosen_lang, console_lang
 
 _ABOUT = """\
 Exercises: you write the program that runs on the board, and tests play the other end. What they
@@ -35,6 +39,9 @@ an exercise from its beginning to its end:
                                        (write the program)
   lwipscope run echo-server            try it by hand, with nc 127.0.0.1 6666
   lwipscope exercise check echo-server
+                                       (a test failed: the same again, with a run file of it)
+  lwipscope exercise check echo-server --seed SEED --log-dir lwipscope-logs
+  lwipscope show lwipscope-logs/TEST.lwiprun
 
 Exit codes of check: 0 all tests passed, 1 not, 2 usage, 3 no board, 4 no verdict.
 """
@@ -51,6 +58,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     what = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     listed = what.add_parser("list", help="all exercises")
+    add_json_option(listed, "exercises")
     listed.set_defaults(run=_list)
     new = what.add_parser("new", help="make a folder with the task and a program to begin with")
     new.add_argument("name", metavar="NAME", help="see `lwipscope exercise list`")
@@ -92,6 +100,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.json:
+        print_json("exercises", {"exercises": _told(chosen_lang(options.lang))})
+        return 0
     lang = console_lang(options.lang)
     tr = translator(lang)
     for each in EXERCISES:
@@ -99,6 +110,22 @@ def _list(options: argparse.Namespace) -> int:
         minutes = tr("{minutes} minutes", minutes=words.minutes)
         print(f"{each.name:<16} {words.about} ({minutes})")
     return 0
+
+
+def _told(lang: Lang) -> list[dict[str, Any]]:
+    """The list for --json."""
+    return [
+        {
+            "name": each.name,
+            "title": words.title,
+            "minutes": words.minutes,
+            "about": words.about,
+            "profile": each.profile,
+            "tests": {test.name: words.tests[test.name] for test in each.tests},
+        }
+        for each in EXERCISES
+        for words in (words_of(each.name, lang),)
+    ]
 
 
 def _new(options: argparse.Namespace) -> int:
@@ -150,15 +177,26 @@ def _check(options: argparse.Namespace) -> int:
     print(tr("{passed} of {count} tests passed", passed=passed, count=len(results)))
     if passed == len(results):
         return 0
-    print(
-        tr(
-            "the same again: {command}",
-            command=f"lwipscope exercise check {options.program} --seed {seed}",
-        )
-    )
+    print(tr("the same again: {command}", command=_again(options, seed)))
     if options.log_dir is not None:
         print(tr("run files: {folder}", folder=options.log_dir))
+        missed = next(result for result in results if not result.passed)
+        path = options.log_dir / f"{missed.name}.lwiprun"
+        print(dress.plain(f"  lwipscope show {shlex.quote(str(path))}"))
     return 4 if any(r.kind == "inconclusive" for r in results) else 1
+
+
+def _again(options: argparse.Namespace, seed: int) -> str:
+    """The same tests, with run files of those that are not passed."""
+    words = ["lwipscope", "exercise", "check", str(options.program), "--seed", str(seed)]
+    for name in ("exercise", "only"):
+        if getattr(options, name):
+            words += [f"--{name}", getattr(options, name)]
+    if options.wire != "auto":
+        words += ["--wire", options.wire]
+    if options.grading:
+        words.append("--grading")
+    return shlex.join([*words, "--log-dir", str(options.log_dir or LOGS)])
 
 
 def show(result: TestResult, about: str, tr: Translator, dress: Style) -> None:

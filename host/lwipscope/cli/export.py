@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lwipscope.cli.run_files import add_run_argument, the_run
+from lwipscope.cli.run_files import add_run_argument, the_run, working_on
 from lwipscope.errors import Inconclusive, UsageError
 from lwipscope.firmware import images
 from lwipscope.firmware.firmware import PROVENANCE_NAME, Firmware
@@ -44,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
     if options.output.suffix != ".pcapng":
         raise UsageError(f"{options.output}: expected a name that ends with .pcapng")
     path, loaded = the_run(options.run_file)
-    write_pcapng(loaded, options.output)
+    with working_on(path, "exporting"):
+        write_pcapng(loaded, options.output)
     frames = sum(len(life.wire) for life in loaded.lives)
     print(
         f"{options.output}: {frames} frames of {path.name}, {loaded.about.verdict or 'not judged'}"
@@ -57,7 +58,8 @@ def run(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     path, loaded = the_run(options.run_file)
     firmware = _firmware_of(loaded)
-    steps = write_bug_report(loaded, options.report, firmware.provenance if firmware else None)
+    with working_on(path, "writing the bug report of"):
+        steps = write_bug_report(loaded, options.report, firmware.provenance if firmware else None)
     print(f"{options.report}/: bug report of {path.name}; begin with README.md")
     for limit in steps.limits:
         print(f"  the scripts can't repeat all of it: {limit}")

@@ -84,9 +84,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "use",
         help="verify a packed firmware and use it; needs no compiler",
         description="Verifies a file that `firmware pack` wrote and makes it the firmware of its "
-        "profile from now on. Needs no compiler.",
+        "profile from now on, for this user. Needs no compiler. `--built` takes that back.",
     )
-    using.add_argument("file", type=Path, help="a file that `firmware pack` wrote")
+    which = using.add_mutually_exclusive_group(required=True)
+    which.add_argument("file", type=Path, nargs="?", help="a file that `firmware pack` wrote")
+    which.add_argument(
+        "--built", action="store_true", help="use what is built here again, in all profiles"
+    )
     using.set_defaults(run=run_use)
     overlay.add(verbs)
 
@@ -127,7 +131,12 @@ def run_pack(options: argparse.Namespace) -> int:
 
 
 def run_use(options: argparse.Namespace) -> int:
-    """Verify and install."""
+    """Verify and install, or take that back."""
+    if options.built:
+        forgotten = [profile for profile in PROFILES if pack.forget(profile)]
+        told = f"no longer in use: the pack for {', '.join(forgotten)}; " if forgotten else ""
+        print(f"{told}the firmware that is built from the sources is in use")
+        return 0
     firmware = pack.use(options.file)
     print(f"in use for profile {firmware.profile}: {options.file}")
     _tell(firmware)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from lwipscope.glossary.page import entry, whole
+from lwipscope.cli.json_output import add_json_option, print_json
+from lwipscope.glossary.page import as_json, entry, whole
 from lwipscope.words.catalogue import translator
-from lwipscope.words.lang import add_lang_option, console_lang, shows_chinese
+from lwipscope.words.lang import add_lang_option, chosen_lang, console_lang, shows_chinese
 
 _EXAMPLES = """\
 examples:
@@ -29,12 +30,18 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("word", metavar="WORD", nargs="*", help="a state or a word (default: all)")
+    add_json_option(parser, "glossary")
     add_lang_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print it."""
+    if options.json:  # ASCII: any terminal takes it
+        print_json(
+            "glossary", as_json(" ".join(options.word), translator(chosen_lang(options.lang)))
+        )
+        return 0
     tr = translator(console_lang(options.lang))
     if options.word:
         print(entry(" ".join(options.word), tr, chinese=shows_chinese(sys.stdout)))

@@ -14,7 +14,14 @@ from lwipscope.errors import Inconclusive
 from lwipscope.exercise.firmware import firmware_for
 from lwipscope.exercise.grading import Conditions, Grading
 from lwipscope.exercise.library import exercise as exercise_named
-from lwipscope.exercise.marks import csv_text, json_text, junit_text, printable, write
+from lwipscope.exercise.marks import (
+    csv_text,
+    json_text,
+    junit_text,
+    must_be_writable,
+    printable,
+    write,
+)
 from lwipscope.exercise.result import Grade
 from lwipscope.exercise.seeds import any_seed
 from lwipscope.exercise.submissions import Submission, submissions
@@ -77,6 +84,9 @@ def run(options: argparse.Namespace) -> int:
     tr = translator(lang)
     only = exercise_named(options.exercise) if options.exercise else None
     seed = any_seed() if options.seed is None else options.seed
+    for path in (options.csv, options.json, options.junit):
+        if path is not None:
+            must_be_writable(path)
     submitted = submissions(options.folder, seed, only)
     firmware = _firmware(submitted)
     conditions = Conditions(firmware, NETWORK[options.wire], lang, options.log_dir)

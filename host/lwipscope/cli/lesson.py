@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from lwipscope.cli.json_output import add_json_option, print_json
 from lwipscope.errors import UsageError
 from lwipscope.lesson.checking import Checking
 from lwipscope.lesson.commands import words_here
@@ -56,6 +60,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     what = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     listed = what.add_parser("list", help="all lessons, and how far you are with each")
+    add_json_option(listed, "lessons")
     _common(listed, _list)
     begun = what.add_parser(
         "start",
@@ -125,6 +130,10 @@ def _conn(text: str) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.json:
+        listed = [_told(each, options.folder) for each in lessons(chosen_lang(options.lang))]
+        print_json("lessons", {"lessons": listed})
+        return 0
     lang = console_lang(options.lang)
     tr, dress = translator(lang), Style.of(sys.stdout)
     every = lessons(lang)
@@ -137,6 +146,28 @@ def _list(options: argparse.Namespace) -> int:
         print(dress.plain((line + dress.paint(told, colour)).rstrip()))
     print("\n" + tr("`lwipscope lesson start 1` begins; the order is from easy to hard."))
     return 0
+
+
+def _told(lesson: Lesson, root: Path) -> dict[str, Any]:
+    """One lesson for --json."""
+    folder = folder_of(lesson, root)
+    progress = Progress.load(folder)
+    state = "not started"
+    if progress is not None:
+        state = "predicted" if progress.predicted else "started"
+        state = "answering" if progress.tried else state
+        state = "complete" if progress.completed_ns else state
+    return {
+        "number": lesson.number,
+        "name": lesson.name,
+        "title": lesson.title,
+        "minutes": lesson.minutes,
+        "state": state,
+        "right": sum(each.right for each in progress.tried.values()) if progress else 0,
+        "questions": len(lesson.questions),
+        "explained": bool(progress and progress.explained_ns),
+        "folder": str(folder),
+    }
 
 
 def _how_far(lesson: Lesson, progress: Progress | None, tr: Translator) -> str:
@@ -172,7 +203,19 @@ def _start(options: argparse.Namespace) -> int:
         )
     )
     print("", *page.prose(said), sep="\n")
+    if hint := path_hint(os.environ.get("PATH", ""), Path(sys.executable).parent):
+        asked = page.tr("So that every terminal knows `lwipscope`, type this in each one first:")
+        print("", *page.prose(asked), "", f"    {page.dress.paint(hint, 'cyan')}", sep="\n")
     return 0
+
+
+def path_hint(path: str, scripts: Path) -> str:
+    """The line that makes a shell find `lwipscope`; empty if it does, or if that is not known."""
+    if shutil.which("lwipscope", path=path) or not shutil.which("lwipscope", path=str(scripts)):
+        return ""
+    if os.name == "nt":
+        return f"set PATH={scripts};%PATH%"
+    return f"export PATH={shlex.quote(str(scripts))}:$PATH"
 
 
 def _check(options: argparse.Namespace) -> int:

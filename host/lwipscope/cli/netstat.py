@@ -11,11 +11,11 @@ from lwipscope.board.kernel_table import KernelRow, at_gates, in_network
 from lwipscope.board.link import Link
 from lwipscope.board.opening import resolve
 from lwipscope.board.rack import Rack
-from lwipscope.board.running import RunningBoard, running
+from lwipscope.board.running import RunningBoard, nearest, running
 from lwipscope.board.table_desk import ask
 from lwipscope.cli.json_output import add_json_option, print_json
 from lwipscope.cli.watch_line import BoardLine, add_line_options, is_name
-from lwipscope.errors import DeadlineExceeded, LwipscopeError, NoBoard, UsageError
+from lwipscope.errors import DeadlineExceeded, LwipscopeError, NoBoard
 from lwipscope.report.netstat_text import STYLES, Row, Where, as_json, board_row, table
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import PcbRow
@@ -79,7 +79,7 @@ def _table(known: RunningBoard | None, options: argparse.Namespace) -> list[PcbR
     if known is not None and known.desk:
         return ask(known.desk)
     place = BoardLine.of(known.serial if known is not None else options.board, options)
-    with closing(place.open()) as line, closing(place.link(line)) as link:
+    with place.held(), closing(place.open()) as line, closing(place.link(line)) as link:
         return _snapshot(link)
 
 
@@ -88,11 +88,9 @@ def _known(options: argparse.Namespace) -> RunningBoard | None:
     board, pid = options.board, options.pid
     boards = [each for each in running() if pid is None or each.pid == pid]
     fitting = [each for each in boards if board is None or board in (each.name, each.serial)]
-    if len(fitting) == 1:
-        return fitting[0]
-    listed = "\n".join(f"  --pid {each.pid}: {each.name} on {each.serial}" for each in boards)
     if fitting:
-        raise UsageError(f"{len(fitting)} boards run; say which one:\n{listed}")
+        return nearest(fitting)
+    listed = "\n".join(f"  --pid {each.pid}: {each.name} on {each.serial}" for each in boards)
     if board is not None and _elsewhere(board, options):
         return None
     called = f" called {board!r}" if board is not None else ""

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from lwipscope.cli.diagram import write
 from lwipscope.cli.progress import ProgressLine
-from lwipscope.errors import UsageError
+from lwipscope.cli.run_files import LOGS, run_path, the_run, working_on
+from lwipscope.errors import Inconclusive, UsageError
 from lwipscope.report import html
 from lwipscope.report.index_files import Source, write_index
-from lwipscope.runfile.model import SUFFIX, Run
+from lwipscope.runfile.model import SUFFIX
 
 _EPILOG = f"""\
 Runs are saved as *{SUFFIX} in the log folder of each command, and beside what a test leaves.
 
+  lwipscope report -o run.html                                 the newest run
   lwipscope report lwipscope-logs/.../NAME{SUFFIX} -o run.html
   lwipscope report lwipscope-logs/demo-... -o index.html       one page for each run, and an index
   pytest --lwip-report out/index.html                          the same of a test session
@@ -35,7 +37,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run_file", metavar="RUN", type=Path, help="a run file, or a folder")
+    parser.add_argument(
+        "run_file",
+        nargs="?",
+        metavar="RUN",
+        type=Path,
+        help=f"a run file, or a folder: all runs in it (default: the newest run in {LOGS}/)",
+    )
     parser.add_argument(
         "-o", dest="output", metavar="FILE", type=Path, help="(default: RUN.html, or index.html)"
     )
@@ -44,19 +52,20 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write."""
-    source: Path = options.run_file
+    source = options.run_file or run_path(None)
     if source.is_dir():
         output = options.output or source / "index.html"
         count = _folder(source, output)
         print(f"wrote {output} and {count} report{'' if count == 1 else 's'} beside it")
         return 0
     output = options.output or source.with_suffix(".html")
-    loaded = Run.load(source)
-    write(output, html.page(loaded))
+    source, loaded = the_run(source)
+    with working_on(source, "drawing"):
+        write(output, html.page(loaded))
     print(f"wrote {output}")
     for problem in loaded.problems():
         print(f"the evidence is incomplete: {problem}", file=sys.stderr)
-    return 0
+    return Inconclusive.exit_code if loaded.cut else 0
 
 
 def _folder(source: Path, output: Path) -> int:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
+from lwipscope.cli.progress import ProgressLine
 from lwipscope.errors import UsageError
 from lwipscope.runfile.model import SUFFIX, Run
 
 LOGS = Path("lwipscope-logs")
 _MOST_LISTED = 12
+_LARGE_BYTES = 1_000_000  # some 20 000 segments: a second or so
 
 
 def add_run_argument(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +48,20 @@ def run_path(given: Path | None) -> Path:
 def the_run(given: Path | None) -> tuple[Path, Run]:
     """That file, loaded."""
     path = run_path(given)
-    return path, Run.load(path)
+    with working_on(path, "reading"):
+        return path, Run.load(path)
+
+
+@contextlib.contextmanager
+def working_on(path: Path, doing: str) -> Iterator[None]:
+    """Says so on a terminal while it lasts, if the run file is large enough to take a while."""
+    size = 0
+    with contextlib.suppress(OSError):
+        size = path.stat().st_size
+    with ProgressLine() as progress:
+        if size > _LARGE_BYTES:
+            progress.say(f"{doing} {path.name}, {size / 1e6:.1f} MB")
+        yield
 
 
 def _age(path: Path) -> tuple[float, str]:

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     place = BoardLine.of(options.serial, options)
     if _on_full_screen(options):
         return _full_screen(place, options)
-    with closing(place.open()) as line, closing(place.link(line)) as link:
+    with place.held(), closing(place.open()) as line, closing(place.link(line)) as link:
         return _lines(link, place.url, options)
 
 
@@ -99,6 +99,7 @@ def _on_full_screen(options: argparse.Namespace) -> bool:
 def _full_screen(place: BoardLine, options: argparse.Namespace) -> int:
     with (
         suppress(KeyboardInterrupt),
+        place.held(),
         closing(Session(place, segments=options.segments)) as session,
     ):
         _greet(session.port, place.url)

@@ -8,6 +8,7 @@ is open, since on many boards a change resets them.
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from lwipscope.board.board_file import names
 from lwipscope.board.device_file import ANY, DeviceFile, DeviceLink, device_names
 from lwipscope.board.line import Line
 from lwipscope.board.link import Link, open_line
+from lwipscope.board.lock import BoardLock
 from lwipscope.board.opening import resolve
 from lwipscope.board.rack import Rack
 from lwipscope.board.running import the_one
 from lwipscope.board.serial_ports import listed
 from lwipscope.errors import NoBoard
+from lwipscope.platform_facts import Absent, fcntl
 from lwipscope.trace.short_trace import ShortTrace
 
 
@@ -62,6 +65,12 @@ class BoardLine:
     @classmethod
     def _with(cls, url: str, settings: DeviceLink, baud: int | None) -> BoardLine:
         return cls(url, baud or settings.baud, settings.dtr, settings.rts)
+
+    def held(self) -> AbstractContextManager[object]:
+        """Keeps others of ours off this board, who are told by whom it is used; BoardTaken says
+        who has it. A port of this machine is locked by itself, too, a URL's is not."""
+        # There is no such lock on Windows, but ports are exclusive there.
+        return nullcontext() if isinstance(fcntl, Absent) else BoardLock(self.url)
 
     def open(self) -> Line:
         """The port, open."""

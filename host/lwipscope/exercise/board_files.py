@@ -7,6 +7,7 @@ says which file and why. Sizes in bytes. Called by `exercise check` and by the g
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import stat
@@ -23,8 +24,10 @@ MOST_ENTRIES = 500
 MOST_DEPTH = 4
 MOST_BYTES = 128 * 1024
 # For whoever reads the submission, not for the board.
-_LEFT_OUT = ("readme", "__pycache__", "lwipscope-logs")
+_LEFT_OUT = ("__pycache__", "lwipscope-logs")
+_FOR_PEOPLE = re.compile(r"(readme|licen[cs]e)(\.[a-z-]{2,5})?(\.(md|txt|rst))?|.*\.md")
 _KINDS = (".py", ".txt", ".json", ".csv", ".html", ".css", ".js", ".bin")
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _HOST_NAMES = ("conftest.py", "sitecustomize.py", "usercustomize.py", "setup.py")
 _CONFIGURES_HOST = (".ini", ".cfg", ".toml", ".pth", ".so", ".pyd", ".pyc", ".whl", ".egg")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}")
@@ -63,7 +66,10 @@ def read(path: Path, name: str | None = None) -> BoardFiles:
     if stat.S_ISREG(about.st_mode):
         # A traceback tells NAME/FILE: the folder of the file.
         folder = str(path.parent) if name is None else name
-        return BoardFiles(folder, _of_one(path), path.name)
+        data = _of_one(path)
+        # The file is called as its student is: in any script, with spaces. On the board it is not.
+        entry = path.name if _NAME.fullmatch(path.name) else MAIN
+        return BoardFiles(folder, {entry: data}, entry)
     if not stat.S_ISDIR(about.st_mode):
         raise Refused(f"{path.name}: expected a folder or a .py file, seen {_kind(about)}")
     files: dict[str, bytes] = {}
@@ -74,14 +80,16 @@ def read(path: Path, name: str | None = None) -> BoardFiles:
     return BoardFiles(called, files)
 
 
-def _of_one(path: Path) -> dict[str, bytes]:
-    if path.name == CONFIG:
+def _of_one(path: Path) -> bytes:
+    if path.name.lower() == CONFIG:
         raise Refused(f"{CONFIG} is made by the tests; the program needs another name")
-    files: dict[str, bytes] = {}
-    _Reader(path.parent, files).file(path)
-    if path.suffix != ".py":
+    if path.suffix.lower() in ARCHIVES:
+        raise Refused(
+            f"{path.name}: expected a folder or a .py file, seen an archive; unpack it first"
+        )
+    if path.suffix.lower() != ".py":
         raise Refused(f"{path.name}: expected a .py file")
-    return files
+    return _Reader(path.parent, {}).one(path)
 
 
 class _Reader:
@@ -107,7 +115,10 @@ class _Reader:
             about = entry.stat(follow_symlinks=False)
             if stat.S_ISLNK(about.st_mode):
                 raise Refused(f"{self._where(path)}: expected a file, seen a link")
-            if entry.name.startswith(".") or entry.name.lower().startswith(_LEFT_OUT):
+            name = entry.name.lower()
+            if name.startswith(".") or name in _LEFT_OUT:
+                continue
+            if _FOR_PEOPLE.fullmatch(name) and not name.endswith(".py"):
                 continue
             if stat.S_ISDIR(about.st_mode):
                 self._check_name(path)
@@ -117,16 +128,23 @@ class _Reader:
             else:
                 self.file(path)
 
-    def file(self, path: Path) -> None:
+    def one(self, path: Path) -> bytes:
+        """A file that may be on the board."""
         where = self._where(path)
-        self._check_name(path)
         self._check_kind(path)
         data = self._read(path, where)
-        if path.suffix == ".py":
+        if path.suffix.lower() == ".py":
+            # Some editors put it there, and it is no Python for the board.
+            data = data.removeprefix(codecs.BOM_UTF8)
             try:
                 checked(data, where)
             except UsageError as error:
                 raise Refused(str(error)) from error
+        return data
+
+    def file(self, path: Path) -> None:
+        self._check_name(path)
+        data = self.one(path)
         self._files[path.relative_to(self._root).as_posix()] = data
         if len(self._files) > MOST_FILES:
             raise Refused(f"more than {MOST_FILES} files for the board")

@@ -18,9 +18,7 @@ from typing import Self
 
 from lwipscope.board.board_file import DEFAULT_BOARD, BoardFile
 from lwipscope.board.emulated import EmulatedBoard
-from lwipscope.errors import (
-    LwipscopeError,
-)
+from lwipscope.errors import LwipscopeError
 from lwipscope.exercise.board_files import BoardFiles
 from lwipscope.exercise.exercise import CONFIG, Exercise, Settings, Test, config_text
 from lwipscope.exercise.failure import Failed, NeverReady
@@ -28,7 +26,7 @@ from lwipscope.exercise.finding import breach, judged, trouble
 from lwipscope.exercise.firmware import must_be_grading
 from lwipscope.exercise.guard import Guard, Limits
 from lwipscope.exercise.recording import save_recording
-from lwipscope.exercise.result import Kind, TestResult
+from lwipscope.exercise.result import Kind, TestResult, shortened
 from lwipscope.exercise.seeds import test_random
 from lwipscope.exercise.trial import Trial
 from lwipscope.firmware.firmware import Firmware
@@ -108,6 +106,7 @@ class Examiner:
             if kind not in ("inconclusive", "evidence") or not remaining:
                 break
         lasted_s = time.monotonic() - begun_s
+        text = shortened(text)
         return TestResult(test.name, kind, text, round(lasted_s, 3), settings), was_ready
 
     def _play(

@@ -179,6 +179,8 @@ class Grading:
             if time.monotonic() > deadline_s:
                 return "killed", "it was not done in time; its process was killed"
             if not lines.read(_LOOK_S):
+                if lines.too_long:
+                    return "killed", "it said too much; its process was killed"
                 process.wait(_START_S)
                 break
         if lines.refused:

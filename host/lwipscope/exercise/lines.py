@@ -20,7 +20,7 @@ class Lines:
         assert process.stdin is not None and process.stdout is not None
         self.tests: list[TestResult] = []
         self.refused = self.error = ""
-        self.ended = False
+        self.ended = self.too_long = False
         self._fd = process.stdout.fileno()
         self._rest = b""
         self._bytes = 0
@@ -40,7 +40,8 @@ class Lines:
             return True
         data = os.read(self._fd, 1 << 16)
         self._bytes += len(data)
-        if not data or self._bytes > _MOST_SAID_BYTES:
+        self.too_long = self._bytes > _MOST_SAID_BYTES
+        if not data or self.too_long:
             return False
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:

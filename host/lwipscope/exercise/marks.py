@@ -1,8 +1,9 @@
 """Grades as files for other programs: CSV, JSON and JUnit XML.
 
 CSV (RFC 4180, UTF-8 with a byte order mark, so that spreadsheets know it): one row a submission,
-the columns of `COLUMNS`; `tests` is `NAME=KIND` for each test, separated by spaces. A text that a
-spreadsheet would take for a formula gets an apostrophe before it.
+the columns of `COLUMNS`; `tests` is `NAME=KIND` for each test, separated by spaces; `seen` is one
+line on each test without a point. A text that a spreadsheet would take for a formula gets an
+apostrophe before it.
 
 JSON: `schema` is `lwipscope.grade/1`; `seed` is the teacher's; `complete` is false if the grading
 was interrupted; `firmware` is its build id by profile; `grades` has for each submission `student`,
@@ -20,6 +21,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import secrets
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
@@ -30,8 +32,12 @@ from lwipscope.errors import UsageError
 from lwipscope.exercise.result import Grade, TestResult
 
 SCHEMA = "lwipscope.grade/1"
-COLUMNS = ("student", "exercise", "points", "most", "percent", "status", "seed", "tests", "remark")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+COLUMNS = (
+    *("student", "exercise", "points", "most", "percent"),
+    *("status", "seed", "tests", "remark", "seen"),
+)
+# Those of full width are taken for the same by spreadsheets in Chinese and Japanese.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def csv_text(grades: Sequence[Grade]) -> str:
@@ -44,7 +50,7 @@ def csv_text(grades: Sequence[Grade]) -> str:
         tests = " ".join(f"{test.name}={test.kind.replace(' ', '-')}" for test in grade.tests)
         row = (
             *(grade.student, grade.exercise, grade.points, grade.most, percent),
-            *(grade.status, grade.seed, tests, grade.remark),
+            *(grade.status, grade.seed, tests, grade.remark, grade.seen),
         )
         writer.writerow([_cell(value) for value in row])
     return made.getvalue()
@@ -117,6 +123,14 @@ def printable(text: str) -> str:
     """Without control characters, and in UTF-8: a file's name may be anything."""
     clean = text.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in clean)
+
+
+def must_be_writable(path: Path) -> None:
+    """Told before the grading, not behind it."""
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        why = "it is a folder" if path.is_dir() else f"{folder} is no folder to write into"
+        raise UsageError(f"{path}: can't be written: {why}")
 
 
 def write(path: Path, text: str, *, for_spreadsheets: bool = False) -> None:

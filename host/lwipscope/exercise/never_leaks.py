@@ -75,6 +75,11 @@ def vanished(trial: Trial) -> None:
     client.connect()
     raw.vanish()
     trial.only_listener_left(_idle_s(trial) + _VANISHED_S, forced=True)
+    # Who serves nobody leaks nothing.
+    other = trial.client()
+    other.echo(trial.text(1, 50))
+    other.close()
+    trial.only_listener_left()
     trial.must_run()
 
 

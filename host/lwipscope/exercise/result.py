@@ -25,6 +25,9 @@ Kind: TypeAlias = Literal[
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+_MOST_LINES = 60
+_MOST_CHARACTERS = 300
+
 Status: TypeAlias = Literal["graded", "refused", "killed", "error", "not graded"]
 
 
@@ -64,6 +67,25 @@ class TestResult:
         )
 
 
+def shortened(text: str) -> str:
+    """What a program says may be long: the beginning and the end of it, and of each line."""
+    lines = [_cut(line, _MOST_CHARACTERS) for line in text.splitlines()]
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[: _MOST_LINES // 2], "  ...", *lines[-_MOST_LINES // 2 :]]
+    return "\n".join(lines)
+
+
+def _cut(line: str, most: int) -> str:
+    return line if len(line) <= most else f"{line[: most // 2]} ... {line[-most // 2 :]}"
+
+
+def _in_short(text: str) -> str:
+    """Its first line; what that announces is at the end: an exception behind its traceback."""
+    first, *rest = text.splitlines() or [""]
+    announces = rest and first.endswith((":", "\uff1a"))
+    return f"{first} {rest[-1].strip()}" if announces else first
+
+
 @dataclass(frozen=True, slots=True)
 class Grade:
     """One submission. `reason` is for those that were not graded by tests, or not to the end."""
@@ -89,6 +111,12 @@ class Grade:
         missed = [f"{t.name} ({t.kind})" for t in self.tests if not t.passed]
         parts = [self.reason.partition("\n")[0], ", ".join(missed)]
         return "; ".join(part for part in parts if part)
+
+    @property
+    def seen(self) -> str:
+        """One line: what was seen in each test that was played without a point."""
+        missed = [t for t in self.tests if not t.passed and t.kind != "not played"]
+        return "; ".join(f"{t.name}: {_in_short(t.text)}" for t in missed)
 
 
 KIND_WORDS: Mapping[Kind, str] = {

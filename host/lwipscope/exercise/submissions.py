@@ -1,5 +1,7 @@
 """The submissions in a teacher's folder: each sub-folder, and each .py file beside them, is one.
 
+An archive is one, too: it is refused, so that its student is not forgotten.
+
 Nothing of them is run, and nothing is followed: what a submission holds is read by `board_files`.
 """
 
@@ -7,11 +9,12 @@ from __future__ import annotations
 
 import stat
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lwipscope.errors import LwipscopeError, UsageError
-from lwipscope.exercise.board_files import Refused, read
+from lwipscope.exercise.board_files import ARCHIVES, Refused, read
 from lwipscope.exercise.exercise import Exercise
 from lwipscope.exercise.library import exercise as exercise_named
 from lwipscope.exercise.seeds import student_seed
@@ -39,10 +42,8 @@ def submissions(folder: Path, teacher_seed: int, only: Exercise | None) -> list[
             f"{folder}: expected a folder or a .py file for each submission, found none; an own "
             "program is checked by: lwipscope exercise check FOLDER"
         )
-    count = Counter(_short(path) for path in paths)
     found = []
-    for path in paths:
-        student = _short(path) if count[_short(path)] == 1 else path.name
+    for path, student in zip(paths, _students(paths), strict=True):
         name, why = _exercise_of(path, only)
         seed = student_seed(teacher_seed, name, student)
         found.append(Submission(student, path, name, seed, why))
@@ -54,11 +55,18 @@ def _may_be_one(path: Path) -> bool:
         return False
     mode = path.lstat().st_mode
     # Lists and notes of the teacher's are left alone, but nothing that could be a program.
-    return not stat.S_ISREG(mode) or path.suffix == ".py"
+    return not stat.S_ISREG(mode) or path.suffix.lower() in (".py", *ARCHIVES)
 
 
-def _short(path: Path) -> str:
-    return path.stem if path.suffix == ".py" else path.name
+def _students(paths: Sequence[Path]) -> list[str]:
+    """A name for each that no other has: without .py if that is nobody else's."""
+    names = {path.name for path in paths}
+    shorts = [path.stem if path.suffix.lower() == ".py" else path.name for path in paths]
+    count = Counter(shorts)
+    return [
+        path.name if count[short] > 1 or short in names else short
+        for path, short in zip(paths, shorts, strict=True)
+    ]
 
 
 def _exercise_of(path: Path, only: Exercise | None) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from lwipscope.errors import UsageError
 from lwipscope.glossary.state_names import ARTICLES, BRIEF, SEEN_BY, TOOLS
@@ -33,15 +34,53 @@ def whole(tr: Translator) -> str:
 
 def entry(word: str, tr: Translator, *, chinese: bool = True) -> str:
     """One word; UsageError that suggests near ones. `chinese`: the terminal can show it."""
+    found = meant(word, tr)
+    if isinstance(found, Term):
+        return "\n".join(_term(found, tr))
+    return "\n".join(_state(found, tr, chinese))
+
+
+def meant(word: str, tr: Translator) -> Term | State:
+    """What is called so, in any spelling; UsageError that suggests near ones."""
     squashed = _squash(word)
     for term in TERMS:
         if squashed in [_squash(each) for each in (term.word, *term.also, *term.chinese)]:
-            return "\n".join(_term(term, tr))
+            return term
     try:
-        state = State.parse(word)
+        return State.parse(word)
     except UsageError as error:
         raise UsageError(_unknown(word, squashed, tr)) from error
-    return "\n".join(_state(state, tr, chinese))
+
+
+def as_json(word: str, tr: Translator) -> dict[str, Any]:
+    """The same as data for --json: one word, or all of them if it is empty."""
+    chosen: list[Term | State] = [meant(word, tr)] if word else [*State, *TERMS]
+    return {
+        "states": [
+            {
+                "name": each.name,
+                "brief": _brief(each, tr),
+                "meaning": tr(MEANING[each]),
+                "spelled": {who: each.spelled(style) for who, style in TOOLS},
+                "also": [*ARTICLES[each]],
+                "standard": "RFC 9293 3.3.2",
+                "see": SEEN_BY[each],
+            }
+            for each in chosen
+            if isinstance(each, State)
+        ],
+        "words": [
+            {
+                "word": each.word,
+                "meaning": tr(each.meaning),
+                "also": [*each.also, *each.chinese],
+                "standard": _source(each, tr),
+                "see": each.see,
+            }
+            for each in chosen
+            if isinstance(each, Term)
+        ],
+    }
 
 
 def _unknown(word: str, squashed: str, tr: Translator) -> str:

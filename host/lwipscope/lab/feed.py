@@ -10,38 +10,53 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from lwipscope.report.diagram import Diagram, diagram_of
-from lwipscope.report.page_rows import Row, initial_numbers, rows_of
-from lwipscope.runfile.merged import merged
+from lwipscope.lab.story import Story, living
+from lwipscope.report import netstat_text
+from lwipscope.report.page_rows import Row
 from lwipscope.runfile.model import Run, RunLife
+from lwipscope.tcp.state import State
 from lwipscope.trace.connection import Connection
-from lwipscope.trace.event import Return
+from lwipscope.words.catalogue import Translator
 
-_FRAME_BYTES = 256
 _LOOK_S = 0.25
 """Also without news the feed looks so often whether it shall end."""
 _BREATH_S = 0.02
 """Between two computations: a flood of segments must not take all of the machine."""
-STYLES = ("linux", "windows", "bsd", "ss", "lwip")
 
 
 class Bench(Protocol):
     """What the page needs of a `lab.lab.Lab`."""
 
-    def do(self, line: str) -> Any: ...
+    def do(self, line: str, tr: Translator | None = None) -> Any: ...
 
-    def things(self) -> Sequence[Any]: ...
+    def run_text(self, line: str, text: str, tr: Translator | None = None) -> Any: ...
+
+    def things(self, peers: Mapping[int, str] | None = None) -> Sequence[Any]: ...
+
+    def lives(self) -> Sequence[RunLife]: ...
+
+    def host_rows(self) -> Sequence[netstat_text.Row]: ...
+
+    def wall_ns(self, at_s: float) -> int: ...
 
     def run(self) -> Run: ...
 
     def changed(self, since: int, timeout_s: float) -> int: ...
 
+    def speak(self, tr: Translator) -> None: ...
+
     @property
     def clock(self) -> str: ...
+
+    @property
+    def program(self) -> str: ...
+
+    @property
+    def lost(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +76,8 @@ class Feed:
         self._news = threading.Condition()
         self._view = View()
         self._closed = False
-        self._old: dict[int, _Shown] = {}
-        self._diagrams: dict[str, Diagram] = {}
-        self.run: Run | None = None
+        self._stories: dict[int, Story] = {}
+        self._lost = ""
         self._thread = threading.Thread(target=self._follow, name="lab-feed")
         self._thread.start()
 
@@ -95,7 +109,7 @@ class Feed:
         version = -1
         while not self._closed:
             newer = self._lab.changed(version, _LOOK_S)
-            if newer == version:
+            if newer == version and not self._silently_changed():
                 continue
             version = newer
             began = time.monotonic()
@@ -111,52 +125,44 @@ class Feed:
                 rest_s = max(_BREATH_S, time.monotonic() - began)
                 self._news.wait_for(lambda: self._closed, rest_s)
 
+    def _silently_changed(self) -> bool:
+        """The kernel's connections come and go without a segment, too; and a board may be lost."""
+        known: list[dict[str, Any]] = self._view.parts.get("host", [])
+        lost = self._lab.lost
+        was_lost, self._lost = self._lost, lost
+        return lost != was_lost or [*map(_kernel_row, self._lab.host_rows())] != known
+
     def _look(self) -> tuple[dict[str, Any], tuple[list[Row], ...]]:
-        run = self.run = self._lab.run()
-        lives, rows, first_frame = [], [], 1
-        for life in run.lives:
-            shown = self._shown(life, first_frame)
-            lives.append(shown.facts)
+        lives, rows, first_frame = self._lab.lives(), [], 1
+        shown = None
+        facts = []
+        for life in lives:
+            shown = self._stories.setdefault(life.number, Story()).look(life, first_frame)
+            facts.append(shown.facts)
             rows.append(shown.rows)
             first_frame += len(life.wire)
+        things = self._lab.things(shown.peers if shown is not None else {})
         parts: dict[str, Any] = {
-            "lives": lives,
-            "things": [asdict(each) for each in self._lab.things()],
-            "table": shown.table if run.lives else [],
-            "clock": _clock(run, self._lab.clock),
-            "problems": shown.problems if run.lives else [],
+            "lives": facts,
+            "things": [asdict(each) for each in things],
+            "table": [*map(_row, living(shown.connections))] if shown is not None else [],
+            "host": [*map(_kernel_row, self._lab.host_rows())],
+            "clock": self._clock(lives),
+            "program": self._lab.program,
+            "lost": self._lab.lost,
+            "problems": shown.problems if shown is not None else [],
         }
         return parts, tuple(rows)
 
-    def _shown(self, life: RunLife, first_frame: int) -> _Shown:
-        known = self._old.get(life.number)
-        if known is not None and known.life is life:
-            return known
-        diagram = self._diagrams.get(life.profile) or diagram_of(life.profile)
-        self._diagrams[life.profile] = diagram
-        # It goes on: that its end is not proven says nothing.
-        books = life.integrity
-        last = life.events[-1].event.seq if life.events else 0
-        living = replace(life, integrity=replace(books, synced_through=last, unsynced=0))
-        rows = rows_of(living, diagram, _FRAME_BYTES)
-        _number_frames(rows, living, first_frame)
-        problems = living.integrity.problems()
-        if books.board_lost:
-            problems.append(books.board_lost)
-        made = _Shown(life, _without_loading(rows), _facts(living), [*_table(living)], problems)
-        self._old[life.number] = made
-        return made
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What is shown of a life."""
-
-    life: RunLife
-    rows: list[Row]
-    facts: dict[str, Any]
-    table: list[dict[str, Any]]
-    problems: list[str]
+    def _clock(self, lives: Sequence[RunLife]) -> dict[str, Any]:
+        """The board's clock at a moment of this machine's."""
+        us, wall_ms = 0, 0
+        for life in reversed(lives):
+            if life.events:
+                last = life.events[-1]
+                us, wall_ms = last.event.clock_us, self._lab.wall_ns(last.at_s) // 1_000_000
+                break
+        return {"us": us, "wall_ms": wall_ms, "mode": self._lab.clock}
 
 
 def difference(old: View, new: View) -> dict[str, Any]:
@@ -171,84 +177,38 @@ def difference(old: View, new: View) -> dict[str, Any]:
         others = [
             [index, row]
             for index, row in enumerate(now)
-            if index >= len(before) or before[index] != row
+            # Most are the same objects, and comparing those is quick.
+            if index >= len(before) or (before[index] is not row and before[index] != row)
         ]
         if others or len(before) != len(now) or number >= len(old.rows):
             rows.append([number, len(now), others])
     return {"number": new.number, "parts": parts, "rows": rows}
 
 
-def _number_frames(rows: list[Row], life: RunLife, first: int) -> None:
-    """`N`: the number of a segment on the wire, as `lwipscope show --explain` counts."""
-    place = {id(frame): number for number, frame in enumerate(life.wire, first)}
-    alone = (m.frame for m in merged(life) if m.kind == "frame" and m.frame and m.frame.tcp)
-    for row in rows:
-        if row["k"] != "seg":
-            continue
-        frame = life.frame_of.get(row["m"]) if "m" in row else next(alone, None)
-        if frame is not None:
-            row["N"] = place[id(frame)]
-
-
-def _without_loading(rows: list[Row]) -> list[Row]:
-    """What the console says while the agent is loaded is of no use to anybody."""
-    first = next(
-        (n for n, row in enumerate(rows) if row["k"] in ("call", "note", "seg")), len(rows)
-    )
-    return [row for n, row in enumerate(rows) if n >= first or row["k"] != "console"]
-
-
-def _facts(life: RunLife) -> dict[str, Any]:
-    accepted = {
-        call.accepted
-        for each in life.connections
-        for call in each.calls
-        if isinstance(call, Return) and call.accepted is not None
-    }
-    return {
-        "boot": life.fields.get("boot", ""),
-        "exact": life.profile not in ("rfc9293", "unknown"),
-        "conns": [_connection(each, accepted) for each in life.connections],
+def _row(each: Connection) -> dict[str, Any]:
+    """A pcb that lives now; `since` is the board's clock when its state began."""
+    led_by = each.led_by[-1]
+    return _spelled(each.path[-1]) | {
+        "where": "board",
+        "conn": each.id,
+        "local": str(each.local or "0.0.0.0:0"),
+        "remote": str(each.remote or ""),
+        "since": None if led_by is None else led_by.clock_us,
     }
 
 
-def _connection(connection: Connection, accepted: set[int]) -> dict[str, Any]:
-    numbers = initial_numbers(connection)
-    return {
-        "id": connection.id,
-        "role": connection.role,
-        "local": str(connection.local or ""),
-        "remote": str(connection.remote or ""),
-        "listener": connection.listener,
-        "state": str(connection.path[-1]),
-        "ended": connection.ended,
-        "accepted": connection.id in accepted,
-        "isn": [numbers.get("rx"), numbers.get("tx")],
+def _kernel_row(each: netstat_text.Row) -> dict[str, Any]:
+    """The other end of a connection, or what waits for one, in this machine's kernel."""
+    return _spelled(each.state) | {
+        "where": each.where,
+        "conn": each.conn,
+        "local": str(each.local),
+        "remote": str(each.remote or ""),
+        "since": None,
+        "queues": [each.recv_queue, each.send_queue],
     }
 
 
-def _table(life: RunLife) -> Iterator[dict[str, Any]]:
-    """The pcbs that live now; `since` is the board's clock when its state began."""
-    for each in life.connections:
-        state = each.path[-1]
-        if each.ended or (str(state) == "CLOSED" and each.role != "idle"):
-            continue
-        led_by = each.led_by[-1]
-        yield {
-            "conn": each.id,
-            "state": str(state),
-            "spelled": {style: state.spelled(style) for style in STYLES},
-            "local": str(each.local or "0.0.0.0:0"),
-            "remote": str(each.remote or ""),
-            "since": None if led_by is None else led_by.clock_us,
-        }
-
-
-def _clock(run: Run, mode: str) -> dict[str, Any]:
-    """The board's clock at a moment of this machine's."""
-    for life in reversed(run.lives):
-        if life.events:
-            last = life.events[-1]
-            wall_ms = run.wall_ns(last.at_s) // 1_000_000
-            return {"us": last.event.clock_us, "wall_ms": wall_ms, "mode": mode}
-    return {"us": 0, "wall_ms": 0, "mode": mode}
+def _spelled(state: State) -> dict[str, Any]:
+    spelled = {style: state.spelled(style) for style in netstat_text.STYLES}
+    return {"state": str(state), "spelled": spelled}

@@ -17,7 +17,8 @@ from typing import TypeAlias
 
 Headers: TypeAlias = "Message[str, str]"
 KEY_HEADER = "X-Lab-Key"
-MOST_BODY = 16 * 1024
+MOST_BODY = 64 * 1024
+"""A learner's program goes in one."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "

@@ -6,12 +6,12 @@ segments (`peer_track`), which needs no asking.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lwipscope.lab.nc_end import NcEnd
-from lwipscope.lab.other_ends import peer_states
 from lwipscope.lab.raw_end import RawEnd, RawListener
 from lwipscope.lab.site import HOST_IP, Site, Socket
 from lwipscope.lab.things import Kind, Thing
-from lwipscope.runfile.model import Run
 from lwipscope.tcp.state import State
 
 _KINDS: dict[str, Kind] = {
@@ -21,10 +21,9 @@ _KINDS: dict[str, Kind] = {
 }
 
 
-def things_of(site: Site, run: Run) -> list[Thing]:
-    """In the order board, nc, raw, and whoever else has a connection with the board."""
-    life = run.lives[-1] if run.lives else None
-    peers = peer_states(life)
+def things_of(site: Site, peers: Mapping[int, str]) -> list[Thing]:
+    """In the order board, nc, raw, and whoever else has a connection with the board. `peers`: the
+    states of the other ends, by connection."""
     sockets = [s for s in list(site.sockets.values()) if not s.closed]
     ncs, raws = list(site.ncs.values()), list(site.raws.values())
     found = [_socket(site, each) for each in sockets]
@@ -59,7 +58,7 @@ def _socket(site: Site, socket: Socket) -> Thing:
     return Thing(socket.name, "board", kind, socket.conn, socket.port, str(state), note)
 
 
-def _nc(site: Site, nc: NcEnd, peers: dict[int, str]) -> Thing:
+def _nc(site: Site, nc: NcEnd, peers: Mapping[int, str]) -> Thing:
     note = "" if nc.running else site.tr("has ended")
     if nc.conn is not None:
         state = peers.get(nc.conn, "")
@@ -70,7 +69,7 @@ def _nc(site: Site, nc: NcEnd, peers: dict[int, str]) -> Thing:
     return Thing(nc.name, "nc", kind, nc.conn, nc.port, state, note)
 
 
-def _raw(site: Site, raw: RawEnd | RawListener, peers: dict[int, str]) -> Thing:
+def _raw(site: Site, raw: RawEnd | RawListener, peers: Mapping[int, str]) -> Thing:
     if isinstance(raw, RawListener):
         return Thing(raw.name, "raw", "listener", None, raw.port, str(State.LISTEN))
     note = raw.ended

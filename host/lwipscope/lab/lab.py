@@ -7,9 +7,11 @@ board nothing. Timeouts in seconds of host time.
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -28,13 +30,14 @@ from lwipscope.lab import (
     time_verbs,
 )
 from lwipscope.lab.inventory import things_of
-from lwipscope.lab.mistakes import Mistake
+from lwipscope.lab.mistakes import Mistake, why_lost
+from lwipscope.lab.other_ends import peer_states
 from lwipscope.lab.record import Record
 from lwipscope.lab.site import Site, Told
 from lwipscope.lab.things import Done, Kind, Thing, Who
 from lwipscope.lab.verbs import VERBS, Argument, Verb, parse
 from lwipscope.report.netstat_text import Row
-from lwipscope.runfile.model import Run
+from lwipscope.runfile.model import Run, RunLife
 from lwipscope.tcp.state import State
 from lwipscope.trace.event import Died, Event, Fault, Transition
 from lwipscope.trace.timeline import Note
@@ -43,6 +46,7 @@ from lwipscope.words.catalogue import Translator
 
 _Do: TypeAlias = Callable[[Site, dict[str, str], Told], None]
 
+_PROGRAM = re.compile(r"[A-Za-z0-9_-]{1,60}\.py")
 _DO: dict[str, _Do] = {
     "board listen": board_verbs.listen,
     "board connect": board_verbs.connect,
@@ -119,13 +123,37 @@ class Lab:
 
     # Doing.
 
-    def do(self, line: str) -> Done:
+    def do(self, line: str, tr: Translator | None = None) -> Done:
         """Do what a line says, and wait (5 s at most) until it has happened. Never raises for
-        what a learner can do wrong, nor for a board that is lost."""
+        what a learner can do wrong, nor for a board that is lost. `tr`: the language that the lab
+        answers in from now on."""
         with self._one:
+            self.speak(tr or self._tr)
             if self._closed:
                 return Done(line, False, error=self._tr("the lab has ended"))
             return self._do(line)
+
+    def run_text(self, line: str, text: str, tr: Translator | None = None) -> Done:
+        """`board run NAME.py`, where the program is this text: it is kept in the lab's folder under
+        that name. What is answered speaks of the name alone."""
+        verb, _, name = line.strip().rpartition(" ")
+        if verb != "board run" or _PROGRAM.fullmatch(name) is None:
+            said = self._tr("expected `board run NAME.py`, the name in letters, digits, - and _")
+            return Done(line, False, error=said)
+        path = self.folder / life_verbs.PROGRAMS / name
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, "utf-8", "surrogatepass", "\n")
+        except OSError as error:
+            return Done(line, False, error=f"{path}: {error.strerror}")
+        done = self.do(f"board run {path}", tr)
+        return replace(done, line=line, error=done.error.replace(str(path), name))
+
+    def speak(self, tr: Translator) -> None:
+        """Answer in this language from now on, and tell things in it."""
+        if tr.lang != self._tr.lang:
+            self._tr = self._site.tr = tr
+            self._record.bump()
 
     def _do(self, line: str) -> Done:
         told = Told()
@@ -146,7 +174,7 @@ class Lab:
             if lost is not None and not error:
                 error = self._tr(
                     "the board has stopped: {why}. `board reset` brings it back",
-                    why=str(lost).partition("\n")[0],
+                    why=why_lost(lost),
                 )
         self._record.bump()
         return Done(
@@ -164,7 +192,7 @@ class Lab:
         if isinstance(failure, BoardLost):
             return self._tr(
                 "the board has stopped: {why}. `board reset` brings it back",
-                why=str(failure).partition("\n")[0],
+                why=why_lost(failure),
             )
         if isinstance(failure, CommandRefused):
             if failure.reason == "no-agent":
@@ -200,9 +228,13 @@ class Lab:
         """All verbs, in the order of help."""
         return self._site.verbs
 
-    def things(self) -> list[Thing]:
-        """All named things that are there now."""
-        return things_of(self._site, self.run())
+    def things(self, peers: Mapping[int, str] | None = None) -> list[Thing]:
+        """All named things that are there now. `peers`: the states of the other ends by
+        connection, for those who know them."""
+        if peers is None:
+            lives = self.run().lives
+            peers = peer_states(lives[-1] if lives else None)
+        return things_of(self._site, peers)
 
     def names(self) -> dict[str, list[str]]:
         """The names that there are, by what an argument takes: for completion, so it is quick."""
@@ -224,6 +256,31 @@ class Lab:
         """All that has happened so far, all lives of the board. The same object until something
         has happened; a life that is over is the same RunLife in every later run."""
         return self._record.run()
+
+    def lives(self) -> list[RunLife]:
+        """The lives of `run`, at little cost: the frames of the newest one may not be matched."""
+        return self._record.lives()
+
+    def wall_ns(self, at_s: float) -> int:
+        """A host time of lives in nanoseconds since 1970."""
+        return self._record.wall_ns(at_s)
+
+    def host_rows(self) -> list[Row]:
+        """The kernel's connections in the lab's own network: what netstat shows at the other end.
+        Empty where there is no such network."""
+        return lab_verbs.host_rows(self._site, self.table())
+
+    @property
+    def program(self) -> str:
+        """The learner's file that runs on the board instead of the agent; empty if none does."""
+        file = self._site.running_file
+        return file.program.name if file is not None else ""
+
+    @property
+    def lost(self) -> str:
+        """Why the board has stopped; empty while it has not."""
+        lost = self._site.board.trace.lost
+        return "" if lost is None else why_lost(lost)
 
     def changed(self, since: int, timeout_s: float) -> int:
         """Wait until the version is greater than `since`: the version, or `since` after the time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from lwipscope.board.kernel_table import in_network
@@ -58,20 +59,28 @@ def netstat(site: Site, _args: _Args, told: Told) -> None:
     told.events = False
     told.shell.append("lwipscope netstat" if not site.network.has_tap else "netstat -tan")
     rows = site.record.live.rows(running=clock_runs(site))
-    conns = {(row.remote, row.local): row.conn for row in rows if row.remote is not None}
-    if site.keeper.has_namespace:
-        board = RunningBoard(os.getpid(), site.board.file.name, "", site.keeper.pids[1])
-        for each in in_network(board):
-            conn = conns.get((each.local, each.remote))
-            rows.append(
-                Row(
-                    *("host", each.state, each.local, each.remote if each.remote.port else None),
-                    recv_queue=each.recv_queue,
-                    send_queue=each.send_queue,
-                    note=f"other end of c{conn}" if conn else "",
-                )
-            )
+    rows += host_rows(site, rows)
     told.said += table(rows, "linux").split("\n")
+
+
+def host_rows(site: Site, of_board: Sequence[Row]) -> list[Row]:
+    """What the kernel has in the lab's own network; each says which connection it is the end of."""
+    if not site.keeper.has_namespace:
+        return []
+    conns = {(row.remote, row.local): row.conn for row in of_board if row.remote is not None}
+    board = RunningBoard(os.getpid(), site.board.file.name, "", site.keeper.pids[1])
+    found = []
+    for each in in_network(board):
+        conn = conns.get((each.local, each.remote))
+        found.append(
+            Row(
+                *("host", each.state, each.local, each.remote if each.remote.port else None, conn),
+                recv_queue=each.recv_queue,
+                send_queue=each.send_queue,
+                note=f"other end of c{conn}" if conn else "",
+            )
+        )
+    return found
 
 
 def explain(site: Site, args: _Args, told: Told) -> None:

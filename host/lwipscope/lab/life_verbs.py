@@ -5,6 +5,7 @@ Timeouts in seconds of host time.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from lwipscope.board.repl import ProgramEnd
@@ -18,6 +19,8 @@ from lwipscope.tcp.state import State
 from lwipscope.trace.event import Transition
 
 _Args = dict[str, str]
+PROGRAMS = "programs"
+"""Below the lab's folder: what was written on the page."""
 _FILE_STEP_S = 0.3
 
 
@@ -43,7 +46,10 @@ def reset(site: Site, _args: _Args, told: Told) -> None:
 def run(site: Site, args: _Args, told: Told) -> None:
     """The learner's own file."""
     site.need_board()
-    program = Program.load(Path(args["FILE"]).expanduser())
+    path = Path(args["FILE"]).expanduser()
+    program = Program.load(path)
+    if path.parent == site.record.folder / PROGRAMS:
+        program = replace(program, name=path.name)  # it came by the page, which knows no folders
     told.shell.append(f"mpremote run {args['FILE']}")
     if site.running_file is not None:
         if site.running_file.running:

@@ -13,6 +13,11 @@ class Mistake(LwipscopeError):
     """A line can't be done; the message is for the learner, in the learner's language."""
 
 
+def why_lost(lost: Exception) -> str:
+    """Why the board has stopped, for a sentence that says that it has."""
+    return str(lost).partition("\n")[0].removeprefix("the board is lost: ").rstrip(".")
+
+
 _AT_CALL = {
     ("accept", "EAGAIN"): mark(
         "no finished connection waits at this listener. Let somebody connect first; one whose "

@@ -23,7 +23,7 @@ from lwipscope.runfile.model import Run
 from lwipscope.words.catalogue import Translator, translator
 from lwipscope.words.lang import Lang
 
-_SCRIPTS = ("lab.js", "dom.js", "ladder.js", "scopes.js", "bench.js", "dock.js")
+_SCRIPTS = ("lab.js", "dom.js", "ladder.js", "scopes.js", "bench.js", "dock.js", "editor.js")
 _TEXT = re.compile(r"(<[^<>]*\sdata-t[^<>]*>)([^<]*)")
 _SCALE = Scale(118, 52, 98, 25, 12.5, 8, 80, 62, 18, 11, False)
 """Flat, so that both diagrams stand above each other."""

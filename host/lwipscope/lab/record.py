@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from lwipscope.board.board_file import BoardFile
@@ -20,7 +21,7 @@ from lwipscope.errors import LwipscopeError, UsageError
 from lwipscope.lab.live_table import LiveTable
 from lwipscope.runfile.collect import life_of, versions
 from lwipscope.runfile.export import write_pcapng
-from lwipscope.runfile.model import SUFFIX, About, Run, RunLife, WireFrame
+from lwipscope.runfile.model import SUFFIX, About, BoardEvent, Run, RunLife, WireFrame
 from lwipscope.scenario.emulator import emulator_of
 from lwipscope.scenario.run_log import RunLog
 from lwipscope.trace.event import Beat, Event, PcbRow, Reply
@@ -49,6 +50,7 @@ class Record:
         self._frames: list[WireFrame] = []
         self._notes: list[Note] = []
         self._cached: tuple[int, Run] | None = None
+        self._events: list[BoardEvent] = []
         self._start_s = 0.0
         self._wall_ns = 0
         self._event_tellers: list[Callable[[Event], None]] = []
@@ -69,7 +71,7 @@ class Record:
             table.event(event)
         with self._changed:
             self._board, self._file, self.live = board, board.file, table
-            self._frames, self._notes = [], []
+            self._frames, self._notes, self._events = [], [], []
         for stop in (
             board.trace.on_event(self._event),
             board.trace.on_console(lambda _data, _at_s: self.bump()),
@@ -147,6 +149,33 @@ class Record:
             run = Run(self._about(lives), tuple(lives))
             self._cached = version, run
             return run
+
+    def lives(self) -> list[RunLife]:
+        """All lives as `run` has them, but that the frames of the one that goes on are not matched
+        with events yet: this costs little, however much has happened."""
+        with self._making:
+            with self._changed:
+                board, lives = self._board, list(self._lives)
+                frames = tuple(self._frames)
+                notes = [replace(n, at_s=n.at_s - self._start_s) for n in self._notes]
+            if board is not None:
+                _, integrity = board.trace.evidence()
+                self._events += [
+                    BoardEvent(s.at_s - self._start_s, s.event, s.said or "?")
+                    for s in board.trace.stamped[len(self._events) :]
+                ]
+                console = [replace(c, at_s=c.at_s - self._start_s) for c in board.trace.console]
+                lives.append(
+                    RunLife(
+                        *(len(lives), tuple(self._events), frames, tuple(notes), tuple(console)),
+                        integrity,
+                    )
+                )
+            return lives
+
+    def wall_ns(self, at_s: float) -> int:
+        """A host time of lives in nanoseconds since 1970."""
+        return self._wall_ns + round(at_s * 1e9)
 
     def save(self, path: Path | None = None) -> Path:
         """Write the run file."""

@@ -1,8 +1,11 @@
 """The lab's web server: one page on 127.0.0.1, a stream of what changes, and verbs that are done.
 
     GET /            the page (page.py);  GET /assets/NAME  its scripts and style
-    GET /events?key= the stream (server-sent events): `state` (feed.difference), `ended` {"why"}
-    POST /do         {"line": "board listen 6666"} -> what lab.do() answers
+    GET /events?key= the stream (server-sent events): `state` (feed.difference), `ended` {"why"};
+                     "lang" as for /do
+    POST /do         {"line": "board listen 6666"} -> what lab.do() answers; "lang": "en" or "zh" is
+                     the language of the lab from now on; with "text", a program, the line is
+                     `board run NAME.py`, and the program is kept in the lab's folder as that
     POST /explain    {"what": "3" | "FIN_WAIT_2" | "SYN_SENT > ESTABLISHED"} -> lines
     POST /here       somebody is still at the page
 
@@ -28,6 +31,7 @@ from lwipscope.lab.ending_http import EndingHttp
 from lwipscope.lab.feed import Bench, Feed, View, difference
 from lwipscope.lab.guard import HEADERS, KEY_HEADER, Guard, Refusal
 from lwipscope.lab.page import Page, explained
+from lwipscope.words.catalogue import Translator, translator
 from lwipscope.words.lang import Lang
 
 ADDRESS = "127.0.0.1"
@@ -165,6 +169,9 @@ class _Request(BaseHTTPRequestHandler):
             key = query.get("key", [""])[0]
             refusal = server.guard.deed(self.headers, key)
             if refusal is None:
+                spoken = self._spoken({"lang": query.get("lang", [""])[0]})
+                if spoken is not None:
+                    server.lab.speak(spoken)
                 self._stream()
             else:
                 self._refuse(refusal)
@@ -219,7 +226,12 @@ class _Request(BaseHTTPRequestHandler):
         line = said.get("line")
         if not isinstance(line, str) or not line.strip() or "\n" in line or "\r" in line:
             raise UsageError("expected one line with a verb")
-        done = self.lab_server.lab.do(line)
+        lab = self.lab_server.lab
+        text = said.get("text")
+        if isinstance(text, str):
+            done = lab.run_text(line, text, self._spoken(said))
+        else:
+            done = lab.do(line, self._spoken(said))
         fields = ("line", "ok", "said", "python", "shell", "error")
         return {name: getattr(done, name) for name in fields}
 
@@ -227,8 +239,12 @@ class _Request(BaseHTTPRequestHandler):
         what = said.get("what")
         if not isinstance(what, str):
             raise UsageError("expected what to explain")
-        lang: Lang = "zh" if said.get("lang") == "zh" else "en"
-        return {"ok": True, "lines": explained(what, self.lab_server.feed.run, lang)}
+        tr = self._spoken(said) or translator(self.lab_server.lang)
+        return {"ok": True, "lines": explained(what, self.lab_server.lab.run(), tr.lang)}
+
+    def _spoken(self, said: dict[str, Any]) -> Translator | None:
+        """The language that the page asks for."""
+        return {"en": translator("en"), "zh": translator("zh")}.get(str(said.get("lang", "")))
 
     def _here(self, said: dict[str, Any]) -> dict[str, Any]:
         return {"ok": not said}

@@ -17,7 +17,7 @@ from lwipscope.board.emulated import EmulatedBoard
 from lwipscope.errors import BoardLost, DeadlineExceeded, LwipscopeError
 from lwipscope.lab.gates import Gates, Worker
 from lwipscope.lab.live_table import Pcb
-from lwipscope.lab.mistakes import Mistake
+from lwipscope.lab.mistakes import Mistake, why_lost
 from lwipscope.lab.names import Names, Socket, Told
 from lwipscope.lab.on_board import RunningFile, start_agent
 from lwipscope.lab.other_ends import peer_states
@@ -115,7 +115,7 @@ class Site(Names):
             raise Mistake(
                 self.tr(
                     "the board has stopped: {why}. `board reset` brings it back",
-                    why=str(lost).partition("\n")[0],
+                    why=why_lost(lost),
                 )
             )
 

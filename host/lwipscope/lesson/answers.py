@@ -74,6 +74,14 @@ def read_answers(folder: Path, lesson: Lesson, tr: Translator) -> Answers:
     try:
         written_ns = path.stat().st_mtime_ns
         raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UsageError(
+            tr(
+                "{path} is not there: `lwipscope lesson start {number}` makes a new one",
+                path=path,
+                number=lesson.number,
+            )
+        ) from error
     except OSError as error:
         raise UsageError(
             tr("{path}: can't be read: {why}", path=path, why=error.strerror)

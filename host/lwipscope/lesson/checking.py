@@ -1,8 +1,9 @@
 """`lesson check`: predictions, then runs, then answers; the next step is named.
 
 Nothing is given away: a wrong answer is told as "not yet", from its second attempt on with a hint.
-A prediction is recorded with the time at which it was written (of the file, or of this check),
-and one that was changed after the run is told; what was written before the run counts.
+A prediction is recorded with the time at which it was written (of the file, or of this check).
+One that was changed after the run is told; what was written before the run counts. One that was
+recorded only after the run is taken on the learner's word, and that is said each time.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lwipscope.lesson.progress import Observed, Predicted, Progress, Tried
 from lwipscope.lesson.runs import Made, places, runs_since
 from lwipscope.lesson.seen import Seen
 from lwipscope.lesson.text import Experiment, Lesson, Question
+from lwipscope.words.width import pad
 
 COMPLETE, NOT_YET = 0, 1
 
@@ -114,7 +116,8 @@ class Checking:
     def _ran_since(self, each: Experiment, known: Predicted) -> bool:
         if each.name in self.progress.observed:
             return True
-        return look_for(each, self._runs(), known.at_ns, None, self.page.tr).made is not None
+        sighting = look_for(each, self._runs(), known.at_ns, None, self.page.tr)
+        return sighting.made is not None and sighting.made.wall_ns >= known.at_ns
 
     def _nothing_run(self) -> bool:
         tr = self.page.tr
@@ -152,7 +155,8 @@ class Checking:
         from lwipscope.runfile.model import Run
 
         made = Made(path, Run.load(path))
-        return look_for(each, [made], 0, program, self.page.tr, known.conn)
+        since_ns = self.progress.predicted[each.name].at_ns
+        return look_for(each, [made], since_ns, program, self.page.tr, known.conn)
 
     def _tell(self, each: Experiment, sighting: Sighting) -> None:
         tr, seen = self.page.tr, sighting.seen
@@ -165,7 +169,9 @@ class Checking:
         if seen is None or sighting.made is None:
             first, *more = sighting.why
             self._bad(first)
-            self.lines += [f"    {line}" for line in more]
+            for line in more:
+                kept = line.startswith("  ")
+                self.lines += [f"    {line}"] if kept else self.page.prose(line, "    ")
             return
         made = sighting.made
         self.progress.observed[each.name] = Observed(
@@ -178,6 +184,15 @@ class Checking:
                 conn=seen.connection.id,
             )
         )
+        if sighting.before:
+            self._note(
+                tr(
+                    "This run was begun before your prediction was recorded ({time}), so it is "
+                    "taken on your word that you predicted first. Next time `lwipscope lesson "
+                    "check` before the run records it.",
+                    time=clock_time(self.progress.predicted[each.name].at_ns),
+                )
+            )
         self.lines += [f"    {line}".rstrip() for line in self._comparison(each, seen)]
         for before, after in each.absent:
             self._note(tr("no connection took the edge {edge}", edge=f"{before} > {after}"))
@@ -190,7 +205,7 @@ class Checking:
         value = _value(asked.answer, {each.name: seen}, each.name)
         shown = key_text(asked.kind, value, asked.choices)
         same = right(told, asked.kind, [value], 0.0, tr)
-        lines = [f"{tr('predicted')}  {told}", f"{tr('seen')}       {shown}"]
+        lines = [f"{pad(tr('predicted'), 9)}  {told}", f"{pad(tr('seen'), 9)}  {shown}"]
         return [*lines, "", tr("As you predicted.") if same else tr("Not as you predicted.")]
 
     # Questions.

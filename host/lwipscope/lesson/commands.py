@@ -18,7 +18,12 @@ from lwipscope.peer.nc import Variant, find_nc
 OWN_NC = "lwipscope nc"
 # Whose `nc -l` takes the port with -p: Debian's build of OpenBSD's does, those of the BSDs do not.
 _WITH_P = (Variant.OPENBSD, Variant.TRADITIONAL, Variant.BUSYBOX)
-_PLACE = re.compile(r"\{(folder|nc|nc_listen|nc_half|netstat|tcpdump)\}")
+# The articles' filter; macOS and the BSDs have grep in the place of Windows' find.
+_FILTERS = {
+    "win32": 'netstat -an -p tcp | find "6666"',
+    "linux": "netstat -ant | grep 6666",
+}
+_PLACE = re.compile(r"\{(folder|nc|nc_listen|nc_half|netstat|netstat_here|tcpdump)\}")
 
 
 def words_here(folder: Path) -> dict[str, str]:
@@ -40,6 +45,7 @@ def words_for(folder: Path, nc: tuple[str, Variant] | None, platform: str) -> di
         "nc_listen": f"{name} -l -p" if with_p else f"{name} -l",
         "nc_half": half,
         "netstat": "lwipscope netstat --find",
+        "netstat_here": _FILTERS.get(platform, "netstat -an -p tcp | grep 6666"),
         "tcpdump": "lwipscope show --tcpdump -n -S",
     }
 

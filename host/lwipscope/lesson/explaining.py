@@ -130,7 +130,7 @@ def _absences(experiment: Experiment, seen: Seen, page: Page) -> Iterator[str]:
         yield page.head(tr("{edge}: why this stack has no such edge", edge=f"{before} > {after}"))
         reasons = [a for a in graph.absences if (a.before, a.after) == (before, after)]
         for absence in reasons:
-            yield from page.prose(f"{absence.reason} ({absence.source})", "  ")
+            yield from page.prose(f"{tr(absence.reason)} ({absence.source})", "  ")
         if not reasons:
             text = tr("neither RFC 9293 nor lwIP has it: no line of lwIP stores this state then")
             yield from page.prose(text, "  ")

@@ -1,8 +1,9 @@
 """Looks for the run of one experiment, and says what keeps a run from being it.
 
-A run counts if it was begun after the prediction was written down, if its evidence is complete, and
-if it shows what the experiment is about: the path, and what the lesson says besides. Otherwise the
-learner is told what was seen on the board instead.
+A run counts if its evidence is complete, and if it shows what the experiment is about: the path,
+and what the lesson says besides. Otherwise the learner is told what was seen on the board instead.
+One that was begun after the prediction was recorded is preferred; another is taken as well, for an
+honest learner may have saved the file late, and `before` says that it was.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import ast
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lwipscope.lesson.comparing import caused_by
@@ -31,13 +32,16 @@ _LINE = re.compile(r'File "<stdin>", line (\d+)')
 @dataclass(frozen=True)
 class Sighting:
     """What is known of one experiment. `seen` is there if a run counts; `why` says why none does.
-    `incomplete`: the newest run can't count because its evidence has a hole."""
+    `incomplete`: the newest run can't count because its evidence has a hole. `before`: the run was
+    begun before the prediction was recorded, so that the prediction is taken on the learner's word.
+    """
 
     experiment: Experiment
     made: Made | None = None
     seen: Seen | None = None
     why: Sequence[str] = field(default=())
     incomplete: bool = False
+    before: bool = False
 
 
 def look_for(
@@ -48,23 +52,13 @@ def look_for(
     tr: Translator,
     conn: int | None = None,
 ) -> Sighting:
-    """The newest run that counts; of those that don't, the newest is told about."""
+    """The newest run that counts, best one begun since then; else the newest is told about."""
     fitting = [*of_experiment(experiment, runs)]
     told: Sighting | None = None
-    for made in fitting:
-        if made.wall_ns < since_ns:
-            why = tr(
-                "{file} was begun at {begun}, but your prediction is known only since {written}, "
-                "when answers.toml was saved: run it again",
-                file=made.path.name,
-                begun=clock_time(made.wall_ns),
-                written=clock_time(since_ns),
-            )
-            told = told or Sighting(experiment, made, why=[why])
-            continue
+    for made in sorted(fitting, key=lambda made: made.wall_ns < since_ns):
         sighting = judge(experiment, made, program, tr, conn)
         if sighting.seen is not None:
-            return sighting
+            return replace(sighting, before=made.wall_ns < since_ns)
         told = told or sighting
     if told is not None:
         return told
@@ -206,7 +200,7 @@ def _differs(experiment: Experiment, seen: Seen, tr: Translator) -> list[str]:
         if not fits(value, wanted):
             why.append(
                 tr(
-                    "the path is the one meant, but the run is not: {what} is {value} in it",
+                    "the path is the one meant, but something else is not ({what}: {value})",
                     what=expression,
                     value=value,
                 )

@@ -67,6 +67,8 @@ def lesson_page(lesson: Lesson, page: Page) -> list[str]:
     made += ["", page.head(tr("2. Run and look"))]
     for number, each in enumerate(lesson.experiments, 1):
         made += _experiment(lesson, number, each, page)
+    if any(each.program for each in lesson.experiments):
+        made += _by_lab(page)
     made += ["", page.head(tr("3. Answer and explain"))]
     last = tr(
         "The questions are in `{folder}/answers.toml`, under [answers]: {count} of them. `check` "
@@ -107,6 +109,14 @@ def _experiment(lesson: Lesson, number: int, each: Experiment, page: Page) -> It
     if each.look:
         yield ""
         yield from page.prose(each.look)
+
+
+def _by_lab(page: Page) -> list[str]:
+    text = page.tr(
+        "`lwipscope lab` (`--terminal` at a prompt) is another way to do a run: the same calls and "
+        "an nc in one window. `check` finds what you did there as well."
+    )
+    return ["", *page.prose(text)]
 
 
 def _commands(page: Page, lines: list[tuple[str, str]]) -> Iterator[str]:

@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator
 
 from lwipscope.report.style import Style
-from lwipscope.words.width import wrap
+from lwipscope.words.width import width, wrap
 
 WIDTH = 100
+_CLOSING = "，。；：？！）、”"  # noqa: RUF001
 LEAST_WIDTH = 60
 _MARKS = re.compile(r"`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])")
 
@@ -59,11 +60,19 @@ def _blocks(text: str) -> Iterator[str]:
             if line.startswith("* ") and held:
                 yield held
                 held = ""
-            held = f"{held} {line.strip()}" if held else line.strip()
+            held = _joined(held, line.strip())
         if code:
             yield "\n".join(code)
         if held:
             yield held
+
+
+def _joined(held: str, line: str) -> str:
+    """Two lines of a paragraph as one: no space between Chinese characters."""
+    if not held or not line:
+        return held or line
+    close = width(held[-1]) == 2 and (width(line[0]) == 2 or held[-1] in _CLOSING)
+    return held + ("" if close else " ") + line
 
 
 def _dressed(lines: list[str], dress: Style) -> list[str]:

@@ -123,15 +123,18 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 def nothing_left(item: pytest.Item, board: Board, other_end: OtherEnd) -> None:
-    """End the agent, which closes its sockets: LeakFound if a pcb stays that nothing will end.
-    Looked at only if the test has passed, and the board can tell."""
+    """End the agent, which closes its sockets, on any board. LeakFound if a pcb stays that nothing
+    will end: looked at only if the test has passed, and the board can tell."""
     __tracebackhide__ = True
     record = item.stash.get(RECORD, None)
     failed = record is not None and record.failed
-    if failed or board.trace.lost is not None or not board.capabilities.tracer:
+    if failed or board.trace.lost is not None:
         return
-    with suppress(LwipscopeError):  # the test may have ended it
-        board.agent.stop()
+    if board.agent.running:  # the test may have ended it
+        with suppress(LwipscopeError):
+            board.agent.stop()
+    if not board.capabilities.tracer:
+        return
     claims = LeakClaims(Watch(board), other_end, "the agent", lambda: False)
     claims.no_leaks(LEAK_S, most_time_wait=None, least_free=0)
 

@@ -12,7 +12,6 @@ from lwipscope.board.probe import Probe
 from lwipscope.errors import UsageError
 from lwipscope.peer.nc import Netcat
 from lwipscope.peer.raw import RAW_IP, RawPeer
-from lwipscope.pytest_plugin.ports import ListeningPorts
 from lwipscope.scenario.application import READY_S, Application
 from lwipscope.scenario.desk_network import DeskNetwork
 from lwipscope.scenario.network import HOST_IP, Network
@@ -150,14 +149,6 @@ class NcFactory:
         self.host_ip = network.host_ip if isinstance(network, DeskNetwork) else HOST_IP
         self._network = network
         self._board_ip = board_ip
-        self._ports = ListeningPorts(self.host_ip, isinstance(network, DeskNetwork))
-        self._listening: list[NcPeer] = []
-
-    def close(self) -> None:
-        """End those that listened, then give their ports back. Idempotent."""
-        for peer in self._listening:
-            peer.close()
-        self._ports.close()
 
     def __call__(self, ip: str, port: int, *args: str) -> NcPeer:
         """`nc ARGS IP PORT`; ARGS are -N unless given (FIN at the end of its input)."""
@@ -174,10 +165,8 @@ class NcFactory:
         that is free (`peer.port`). Beside a real board ports are shared with other workers: one
         that another has is waited for."""
         __tracebackhide__ = True
-        port = self._ports.lease(port)
-        made = NcPeer(self._network.nc_listen(port, *(args or ("-N",))), port)
-        self._listening.append(made)
-        return made
+        port = self._network.listening_port(port)
+        return NcPeer(self._network.nc_listen(port, *(args or ("-N",))), port)
 
 
 class RawPeerFactory:

@@ -94,14 +94,12 @@ def lwip_app(
 
 
 @pytest.fixture
-def lwip_nc(lwip_network: Network, lwip_board: Board) -> Iterator[NcFactory]:
+def lwip_nc(lwip_network: Network, lwip_board: Board) -> NcFactory:
     """`lwip_nc(ip, port)` connects an nc to the board, `lwip_nc.listen(port)` waits for it;
     `lwip_nc.listen()` does so at a port that is free, which `peer.port` tells."""
     from lwipscope.pytest_plugin.factories import NcFactory
 
-    made = NcFactory(lwip_network, lwip_board.ip)
-    yield made
-    made.close()
+    return NcFactory(lwip_network, lwip_board.ip)
 
 
 @pytest.fixture

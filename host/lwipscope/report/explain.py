@@ -60,8 +60,10 @@ def verdict_explained(name: str, lang: Lang) -> str:
 
 
 def _state(state: State, graph: Graph, run: Run | None, tr: Translator) -> Iterator[str]:
-    spelled = ", ".join(dict.fromkeys(state.spelled(s) for s in ("rfc", "linux", "ss", "windows")))
-    yield tr("{state} (elsewhere: {spelled})", state=state, spelled=spelled)
+    others = dict.fromkeys(state.spelled(s) for s in ("rfc", "linux", "ss", "windows"))
+    spelled = ", ".join(each for each in others if each != str(state))
+    named = tr("{state} (elsewhere: {spelled})", state=state, spelled=spelled)
+    yield named if spelled else str(state)
     meaning = tr("{meaning} RFC 9293 section 3.3.2.", meaning=tr(MEANING[state]))
     yield from _wrapped(meaning, 2)
     yield ""
@@ -269,15 +271,15 @@ def _edges_by(life: RunLife, frame: WireFrame, tr: Translator) -> Iterator[str]:
                 if edge.meets:
                     meets = edge.meets if ">" in edge.meets else f"{before} > {after}: {edge.meets}"
                     calls = tr("RFC 9293 calls it {edge}", edge=meets)
-                    yield from _wrapped(f"{calls}{_section(meets, tr)}", 2)
+                    yield from _wrapped(f"{calls}{_section(meets)}", 2)
 
 
-def _section(meets: str, tr: Translator) -> str:
+def _section(meets: str) -> str:
     """The RFC's section of an edge that is written `A > B: trigger`."""
     states, _, trigger = meets.partition(": ")
     for edge in graph_of("rfc9293").between(*pair(states)):
         if str(edge.trigger) == trigger:
-            return tr(" (section {section})", section=edge.source)
+            return f" ({edge.source})"
     return ""
 
 

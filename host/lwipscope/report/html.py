@@ -102,7 +102,7 @@ def _data(run: Run, peer: Diagram, board: Diagram) -> dict[str, Any]:
         "sampled": sampled(run),
         "facts": _facts(run),
         "graphs": {"peer": _graph(peer), "board": _graph(board)},
-        "exact": board.profile not in ("rfc9293", "unknown"),
+        "exact": not run.lives or board.profile not in ("rfc9293", "unknown"),
         "lives": [_life(life, board, limit) for life in run.lives],
     }
 

@@ -64,11 +64,16 @@ def _row(link: str, run: Run) -> str:
     return (
         f'<tr><td class="v {escape(about.verdict)}">{escape(about.verdict or "not judged")}</td>'
         f'<td><a href="{escape(link)}">{escape(about.name)}</a>'
-        f"<small>{escape(about.title or when(run))}</small>"
+        f"<small>{escape(_about(run))}</small>"
         + (f'<span class="path">{escape(path + more)}</span>' if path else "")
         + (f'<small class="INCONCLUSIVE">{escape(problems)}</small>' if problems else "")
         + f'</td><td class="n">{segments}</td></tr>'
     )
+
+
+def _about(run: Run) -> str:
+    """Title and moment: the same scenario may have been played several times."""
+    return " · ".join(filter(None, (run.about.title, when(run))))
 
 
 def _covered(runs: Sequence[Run]) -> str:

@@ -320,6 +320,61 @@ _KINDS: dict[str, tuple[str, dict[str, Schema]]] = {
             "log_folder": TEXT_OR_NULL,
         },
     ),
+    "lessons": (
+        "lwipscope lesson list --json: all lessons, and how far this learner is. state: complete "
+        "means all predicted, observed and answered rightly; right counts right answers.",
+        {
+            "lessons": _list(
+                _object(
+                    number=WHOLE,
+                    name=TEXT,
+                    title=TEXT,
+                    minutes=WHOLE,
+                    state=_enum("not started", "started", "predicted", "answering", "complete"),
+                    right=WHOLE,
+                    questions=WHOLE,
+                    explained=YES_OR_NO,
+                    folder=TEXT,
+                )
+            )
+        },
+    ),
+    "exercises": (
+        "lwipscope exercise list --json: all exercises. tests: what each does, by name; profile: "
+        "lwIP's sizes on the board.",
+        {
+            "exercises": _list(
+                _object(
+                    name=TEXT,
+                    title=TEXT,
+                    minutes=WHOLE,
+                    about=TEXT,
+                    profile=TEXT,
+                    tests=_map(TEXT),
+                )
+            )
+        },
+    ),
+    "glossary": (
+        "lwipscope glossary [WORD] --json: states with each tool's spelling, and words. standard: "
+        "where it is defined; see: a command that shows it, or empty.",
+        {
+            "states": _list(
+                _object(
+                    name=TEXT,
+                    brief=TEXT,
+                    meaning=TEXT,
+                    spelled=_map(TEXT),
+                    also=_list(TEXT),
+                    standard=TEXT,
+                    see=TEXT,
+                )
+            ),
+            "words": _list(
+                _object(word=TEXT, meaning=TEXT, also=_list(TEXT), standard=TEXT, see=TEXT)
+            ),
+        },
+    ),
     "bench": (
         "lwipscope bench --json FILE. verdict `-`: the figure has no target.",
         {"machine": TEXT, "system": TEXT, "python": TEXT, "figures": _list(_FIGURE)},

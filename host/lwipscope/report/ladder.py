@@ -88,7 +88,9 @@ def _rows(life: RunLife, connection: Connection, console: bool) -> list[_Row]:
     if connection.local is not None and connection.remote is not None:
         frames = life.segments_between(connection.local, connection.remote)
         between = {id(frame) for frame in frames}
-    opening = {id(segment) for segment in connection.segments}
+    opening = {segment.seq for segment in connection.segments}
+    # The listener may have let a first SYN of this peer pass; it is where the peer's story begins.
+    opening |= {s.event_seq for s in peer_track(life, connection) if s.event_seq is not None}
     moments = [
         moment
         for moment in merged(life)
@@ -111,7 +113,7 @@ def _rows(life: RunLife, connection: Connection, console: bool) -> list[_Row]:
                 rows.append(row)
         elif not isinstance(moment.event, Segment) or (
             # A listener also hears the SYNs of other connections.
-            moment.event.conn == connection.id or id(moment.event) in opening
+            moment.event.conn == connection.id or moment.event.seq in opening
         ):
             _enter(rows, moment.event, isn)
             if moment.frame is not None and moment.frame.fate == DROPPED:

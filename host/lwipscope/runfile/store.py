@@ -92,7 +92,8 @@ def load(path: Path) -> Run:
         if ended:
             break
     if not ended:
-        cut = f"the run file was cut off after {count} lines ({cut or 'its end is missing'})"
+        after = "1 line" if count == 1 else f"{count} lines"
+        cut = f"the run file was cut off after {after} ({cut or 'its end is missing'})"
     elif cut:
         cut = f"the run file was cut off in its checksum, or damaged ({cut})"
     return Run(about, tuple(life.made() for life in lives), cut)

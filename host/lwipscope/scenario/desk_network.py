@@ -19,6 +19,7 @@ from lwipscope.peer.nc import Netcat, find_nc
 from lwipscope.peer.raw import RAW_IP, RawPeer
 from lwipscope.scenario.desk_way import DeskWay
 from lwipscope.scenario.exchanges import PORT
+from lwipscope.scenario.listening_ports import ListeningPorts, why_taken
 from lwipscope.scenario.network import HOST_IP, Network
 from lwipscope.scenario.scenario import Scenario
 from lwipscope.wire.keeper import Keeper
@@ -115,6 +116,9 @@ class DeskNetwork(Network):
         self._raw_peers = 0
         self._nc = find_nc()
         self.host_ip = desk.way.host_ip
+        # Given back after the peers have ended: entered before them.
+        self._ports = ListeningPorts(self.host_ip)
+        self._stack.callback(self._ports.close)
 
     @property
     def whose_tcp(self) -> str:
@@ -131,6 +135,7 @@ class DeskNetwork(Network):
 
     def nc_listen(self, port: int, *args: str) -> Netcat:
         self._need_way()
+        self._ports.lease(port)
         made = Netcat.listen(self._keeper, port, args=args, nc=self._nc, in_namespace=False)
         return self._stack.enter_context(made)
 
@@ -146,7 +151,14 @@ class DeskNetwork(Network):
 
     def listen(self, port: int) -> KernelListener:
         self._need_way()
+        self._ports.lease(port)
         return self._stack.enter_context(KernelListener(socket.socket, (self.host_ip, port)))
+
+    def listening_port(self, wanted: int = 0) -> int:
+        """Leased: other runs on this machine would like to listen there, too. One that another of
+        them has is waited for."""
+        self._need_way()
+        return self._ports.lease(wanted)
 
     def raw(self, ip: str = RAW_IP, name: str = "raw") -> RawPeer:
         """At `ip`; at a spare address instead if that is one of the scenarios' and the board's
@@ -174,14 +186,9 @@ class DeskNetwork(Network):
             return self._way.why_not
         if calls_kernel and self.host_ip != HOST_IP:
             return f"the board connects to {HOST_IP}, and this machine is {self.host_ip} to it"
-        if calls_kernel and not _is_free(self.host_ip, PORT):
-            return (
-                f"port {PORT} of this machine, where the board connects to, is taken: end what "
-                "listens there; if it is `lwipscope start`, give that one --port 7777"
-            )
         if scenario.firmware != "usual":
             return "needs firmware with defects left in"
-        return ""
+        return why_taken(self.host_ip, PORT) if calls_kernel else ""
 
     def reaches(self, board: Board) -> str:
         """Why this machine doesn't reach the board; empty if it does. Takes the board's agent.
@@ -207,14 +214,3 @@ class DeskNetwork(Network):
     def _need_way(self) -> None:
         if self._way.why_not:
             raise WireUnavailable(self._way.why_not)
-
-
-def _is_free(ip: str, port: int) -> bool:
-    with socket.socket() as probe:
-        # As listeners do it: what is left of old connections is not in the way.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((ip, port))
-        except OSError:
-            return False
-        return True

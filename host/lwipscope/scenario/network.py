@@ -12,6 +12,7 @@ would not be the same twice. The raw peer has none. Timeouts in seconds of host 
 
 from __future__ import annotations
 
+import itertools
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -30,6 +31,7 @@ from lwipscope.wire.switch import Switch
 
 HOST_IP = "192.0.2.1"
 LOOPBACK = "127.0.0.1"
+_FIRST_LISTENING = 40001
 
 
 class Network:
@@ -51,6 +53,7 @@ class Network:
         self._stack = ExitStack()
         self._endpoint: Endpoint | None = None
         self._raw_peers = 0
+        self._listening = itertools.count(_FIRST_LISTENING)
         if keeper.tap is None:
             self._endpoint = self._stack.enter_context(Endpoint(switch, ip=HOST_IP))
 
@@ -130,6 +133,10 @@ class Network:
             made = KernelListener(socket.socket, (LOOPBACK, 0))
             self.dial_out(port, made.address[1])
         return self._stack.enter_context(made)
+
+    def listening_port(self, wanted: int = 0) -> int:
+        """Where a peer may listen: that port, or one that is free if it is 0."""
+        return wanted or next(self._listening)
 
     def raw(self, ip: str = RAW_IP, name: str = "raw") -> RawPeer:
         """A peer that sends what it is told, at an address of its own. The first one of a network

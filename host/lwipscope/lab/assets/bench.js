@@ -20,21 +20,28 @@ export function begin(act, choose) {
   plain($("manual"), "time manual");
   plain($("save"), "save");
   const say = (node, text) => { node.setAttribute("aria-label", text); node.title ||= text; };
-  for (const form of document.querySelectorAll("form.verb[data-line]"))
+  for (const form of document.querySelectorAll("form.verb[data-line]")) {
+    form.setAttribute("aria-label", form.dataset.line.replace(/ \{.*/, ""));
     for (const input of form.querySelectorAll("input"))
       if (input.name !== "withhold") say(input, input.name === "backlog" ? t("backlog: how many connections may wait for accept") : t("port"));
+  }
   say($("advance").elements.ms, t("milliseconds of the board's clock"));
   say($("until").elements.state, t("the state to wait for"));
   $("reset").title = t("reset the board: all its connections are forgotten, the other end is not told");
   $("reuse").parentElement.title = t("sockets that the board makes from now on get SO_REUSEADDR before bind()");
   $("running").title = t("the board's clock runs with this machine's");
   $("manual").title = t("the board's clock stands until it is advanced");
+  plain($("end-program"), "board agent");
+  plain($("memory"), "board gc");
+  $("memory").title = t("collect garbage on the board, and say how much memory is free");
+  $("flags").setAttribute("aria-label", t("nc's own flags, such as -N: send FIN at the end of the input"));
+  $("flags").title = $("flags").getAttribute("aria-label");
   $("save").title = t("write a run file for `lwipscope show` and `lwipscope report`");
 }
 const field = (form, name) => form.elements[name].value.trim();
 function line(form) {
   const named = name => {
-    const input = form.elements[name];
+    const input = form.elements[name] || $(name);
     return input.type === "checkbox" && !input.checked ? "" : input.value.trim();
   };
   return form.dataset.line.replace(/\{(\w+)\}/g, (_, name) => named(name)).replace(/\s+/g, " ").trim();
@@ -61,7 +68,7 @@ async function run(text, button, near) {
     const error = el("p", {class: "error", role: "alert"}, visibleLines(done.error || t("that did not work")),
       el("button", {type: "button", class: "quiet", "aria-label": t("dismiss"), on: () => error.remove()}, "×"));
     if (box.classList.contains("card")) box.append(error);
-    else if (near.closest("h2")) near.closest("h2").after(error);
+    else if (near.closest("h2, .runs")) near.closest("h2, .runs").after(error);
     else (near.closest(".pair") || near).after(error);
   }
   return done;
@@ -111,6 +118,8 @@ export function draw(lab) {
   // A board that was reset has forgotten it.
   if (lives && lives !== lab.lives.length) $("reuse").checked = false;
   lives = lab.lives.length;
+  $("runs").hidden = !lab.program;
+  if (lab.program) $("runs-text").textContent = t("{file} has the board", {file: visible(lab.program)});
   let fresh = null;
   const kept = {}, raws = lab.things.filter(o => o.who === "raw").map(o => o.conn);
   for (const thing of lab.things) {

@@ -56,11 +56,13 @@ const codes = done => el("div", {class: "codes"}, code(t("MicroPython, on the bo
 function deed(done) {
   const answer = done.ok ? done.said : done.error;
   return el("p", {class: "line" + (done.ok ? "" : " failed")}, el("b", {}, "› " + visible(done.line)),
-    answer ? el("span", {title: answer}, visible(answer.split("\n")[0])) : "");
+    answer ? el("span", {title: visibleLines(answer)}, visible(answer.split("\n")[0])) : "");
 }
 export function hand(done) {
   if (!done) {
-    $("hand").replaceChildren(el("p", {class: "line"}, el("b", {}, t("The same by hand")), el("span", {}, t("each click is shown here as a line of MicroPython and of a terminal"))));
+    const boxes = [t("MicroPython, on the board"), t("in a terminal")].map(label => code(label, "", t("nothing yet")));
+    $("hand").replaceChildren(el("p", {class: "line"}, el("b", {}, t("The same by hand")), el("span", {}, t("each click is shown here as a line of MicroPython and of a terminal"))),
+      el("div", {class: "codes"}, ...boxes));
     return;
   }
   $("hand").replaceChildren(deed(done), codes(done));
@@ -82,8 +84,9 @@ function ends(row, style) {
 }
 function cells(row, style) {
   const [local, remote] = ends(row, style), state = row.spelled[style];
-  return {linux: ["tcp", "-", "-", local, remote, state], windows: ["TCP", local, remote, state], bsd: ["tcp4", "-", "-", local, remote, state],
-    ss: [state, "-", "-", local, remote], lwip: [state, local, remote]}[style];
+  const [recv, send] = (row.queues || ["-", "-"]).map(n => n === null ? "-" : String(n));
+  return {linux: ["tcp", recv, send, local, remote, state], windows: ["TCP", local, remote, state], bsd: ["tcp4", recv, send, local, remote, state],
+    ss: [state, recv, send, local, remote], lwip: [state, local, remote]}[style];
 }
 const HEADS = {linux: ["Proto", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State"], windows: ["Proto", "Local Address", "Foreign Address", "State"],
   bsd: ["Proto", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "(state)"], ss: ["State", "Recv-Q", "Send-Q", "Local Address:Port", "Peer Address:Port"],
@@ -91,17 +94,18 @@ const HEADS = {linux: ["Proto", "Recv-Q", "Send-Q", "Local Address", "Foreign Ad
 function table() {
   if (!lab) return;
   const style = $("style").value, find = $("find").value, rows = [];
-  for (const row of lab.table) {
+  for (const row of [...lab.table, ...lab.host]) {
     const text = cells(row, style);
-    if ((text.join(" ") + ` c${row.conn}`).includes(find)) rows.push([row, text]);
+    if ([...text, row.where, row.conn ? `c${row.conn}` : ""].join(" ").includes(find)) rows.push([row, text]);
   }
   const now = JSON.stringify([style, rows]);
   if (now !== tables) {
     tables = now;
-    const head = el("tr", {}, ...HEADS[style].map(h => el("th", {scope: "col"}, h)), el("th", {scope: "col", class: "age"}, t("age")), el("th", {scope: "col"}, "pcb"));
-    const body = rows.map(([row, text]) => el("tr", {"data-conn": row.conn, "data-state": row.state}, ...text.map(c => el("td", {class: c === row.spelled[style] ? "st" : undefined}, visible(c))),
+    const head = el("tr", {}, ...HEADS[style].map(h => el("th", {scope: "col"}, h)), el("th", {scope: "col", class: "age"}, t("age")), el("th", {scope: "col"}, t("seen at")));
+    const body = rows.map(([row, text]) => el("tr", {"data-conn": row.conn, "data-state": row.state, "data-where": row.where, class: row.where}, ...text.map(c => el("td", {class: c === row.spelled[style] ? "st" : undefined}, visible(c))),
       el("td", {class: "age", "data-since": row.since === null ? "" : row.since}),
-      el("td", {}, el("button", {type: "button", class: "quiet", title: t("show this connection"), on: () => show(row.conn)}, "c" + row.conn))));
+      el("td", {title: row.where === "host" ? t("in the kernel of this machine") : t("in the board's stack")}, row.where === "host" ? t("host") : t("board"), " ",
+        row.conn ? el("button", {type: "button", class: "quiet", title: t("show this connection"), on: () => show(row.conn)}, "c" + row.conn) : "")));
     const none = find ? t("no connection with “{text}”", {text: visible(find)}) : t("no connection");
     $("table").replaceChildren(el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)), rows.length ? "" : el("p", {class: "soft"}, none));
   }

@@ -6,10 +6,11 @@ import * as ladder from "./ladder.js";
 import * as scopes from "./scopes.js";
 import * as bench from "./bench.js";
 import * as dock from "./dock.js";
+import * as editor from "./editor.js";
 
 const STATES = ["ESTABLISHED", "FIN_WAIT_2", "TIME_WAIT", "CLOSED", "LISTEN", "SYN_SENT", "SYN_RCVD", "FIN_WAIT_1", "CLOSE_WAIT", "CLOSING", "LAST_ACK"];
 const key = new URLSearchParams(location.hash.slice(1)).get("key") || "";
-const lab = {lives: [], things: [], table: [], clock: {us: 0, wall_ms: 0, mode: "running"}, problems: [], now};
+const lab = {lives: [], things: [], table: [], host: [], program: "", lost: "", clock: {us: 0, wall_ms: 0, mode: "running"}, problems: [], now};
 const mates = {};
 let rows = [], view = null, choice = "auto", chosen = null, stream = null, over = false, lately = 0, busy = 0;
 
@@ -17,7 +18,7 @@ let rows = [], view = null, choice = "auto", chosen = null, stream = null, over 
 function connect() {
   if (stream || over) return;
   link("wait", t("connecting"));
-  stream = new EventSource("/events?key=" + encodeURIComponent(key));
+  stream = new EventSource(`/events?key=${encodeURIComponent(key)}&lang=${D.lang}`);
   stream.addEventListener("whole", event => { rows = []; take(JSON.parse(event.data)); });
   stream.addEventListener("state", event => take(JSON.parse(event.data)));
   stream.addEventListener("ended", event => ended(JSON.parse(event.data).why));
@@ -65,7 +66,9 @@ function take(data) {
   }
   for (const each of lab.things) if (each.who !== "board" && each.conn) mates[`${lab.lives.length - 1}.${each.name}`] = each.conn;
   redraw();
-  if (lab.problems.length && !over) banner(lab.problems.map(visible).join(" · "));
+  if (over || !("problems" in data.parts || "lost" in data.parts)) return;
+  const stopped = lab.lost ? [t("the board has stopped: {why}. `board reset` brings it back", {why: visible(lab.lost)})] : [];
+  banner([...stopped, ...lab.problems.map(visible)].join(" · "));
 }
 
 // What is shown: the newest connection, one that was chosen, or everything.
@@ -192,10 +195,10 @@ async function post(path, data) {
     return {ok: false, error: t("the lab did not answer")};
   }
 }
-async function act(line) {
+async function act(line, more) {
   busy++;
   document.body.classList.add("busy");
-  const done = await post("/do", {line});
+  const done = await post("/do", {line, lang: D.lang, ...more});
   if (!--busy) document.body.classList.remove("busy");
   done.line ||= line;
   dock.hand({python: "", shell: "", said: "", error: "", ...done});
@@ -214,7 +217,7 @@ function clock() {
 }
 function typed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "Escape" && chosen !== null) { choose(null); dock.open("table"); return; }
+  if (event.key === "Escape" && !document.querySelector("dialog[open]") && chosen !== null) { choose(null); dock.open("table"); return; }
   if (event.target !== $("ladder") || !view || !view.rows.length) return;
   const at = chosen === null ? view.rows.length : chosen;
   const to = {ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + 8, PageUp: at - 8, Home: 0, End: view.rows.length - 1}[event.key];
@@ -229,11 +232,13 @@ ladder.begin(choose);
 scopes.begin((side, what) => explain(what));
 bench.begin(act, thing => showConn(thing.conn));
 dock.begin(conn => showConn(conn));
+editor.begin(act);
 $("conn").addEventListener("change", () => { choice = $("conn").value; chosen = null; redraw(); });
 $("live").addEventListener("click", () => choose(null));
 document.addEventListener("keydown", typed);
 $("clock").setAttribute("aria-label", t("the board's clock"));
 $("langs").setAttribute("aria-label", "language, 语言");
+$("langs").title = t("the language of this page and of what the lab answers; what was written before stays as it was");
 for (const each of $("langs").children) {
   each.setAttribute("aria-pressed", String(each.dataset.lang === D.lang));
   each.addEventListener("click", () => { if (each.dataset.lang !== D.lang) location.assign(`/?lang=${each.dataset.lang}${location.hash}`); });

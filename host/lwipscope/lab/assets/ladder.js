@@ -4,7 +4,7 @@
 import {$, t, el, svg, flagNames, visible, clip, span, calm, D} from "./dom.js";
 
 const LINE = 15, HEAD = 31, MOST = 1500;
-let drawn = [], shape = null, view = null, chosen = null, onChoose = () => {};
+let drawn = [], shape = null, view = null, chosen = null, stuck = true, height = 0, onChoose = () => {};
 
 export const isOdd = (b, exact) => exact && (b[1] < 0 || (D.graphs.board[b[0]] || [])[b[1]]?.[0] === "extra");
 export const peerSteps = (row, of) => (row.P || []).filter(p => !of.conn || p[0] === of.conn);
@@ -80,10 +80,17 @@ function arrivals(rows, at) {
 export function begin(choose) {
   onChoose = choose;
   $("ladder").setAttribute("aria-label", t("Ladder of segments, calls and states; arrow keys choose and explain, Escape goes back to now"));
-  new ResizeObserver(() => { if (view && measured($("ladder").clientWidth).width !== shape?.width) draw(view, true); }).observe($("ladder"));
+  const box = $("ladder");
+  // Who was at the newest row stays there, also when the room for it changes.
+  box.addEventListener("scroll", () => { if (box.clientHeight === height) stuck = box.scrollHeight - box.scrollTop - height < 60; });
+  new ResizeObserver(() => {
+    height = box.clientHeight;
+    if (view && measured(box.clientWidth).width !== shape?.width) draw(view, true);
+    else if (stuck && chosen === null) box.scrollTop = box.scrollHeight;
+  }).observe(box);
 }
 export function draw(next, anew) {
-  const box = $("ladder"), follow = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
+  const box = $("ladder"), follow = stuck;
   const g = measured(Math.max(300, box.clientWidth));
   anew ||= !shape || shape.width !== g.width || !view || view.key !== next.key;
   view = next;

@@ -70,7 +70,9 @@ function preferred(list) {
 function mine(row, choice) {
   const c = choice.conn;
   if (!c || row.c === undefined || row.c === c.id) return true;
-  if (row.c !== c.listener || row.k === "seg") return false;
+  // A first SYN that the listener let pass is where the other end's story begins.
+  if (row.k === "seg") return (row.P || []).some(p => p[0] === c.id);
+  if (row.c !== c.listener) return false;
   return row.k !== "ret" || row.o === undefined || row.o === c.id;
 }
 // The listener's accept() calls that gave other connections, or came after this one's end.
@@ -98,7 +100,7 @@ function build(choice) {
   const sent = new Set();
   for (const row of rows) {
     if (row.k !== "seg" || !(row.l || /[SF]/.test(row.f))) continue;
-    const name = [row.c, row.d, row.q, row.l, row.f.replace(/[P.]/g, "")].join();
+    const name = [choice.conn ? 0 : row.c, row.d, row.q, row.l, row.f.replace(/[P.]/g, "")].join();
     row.again = sent.has(name);
     sent.add(name);
   }
@@ -107,7 +109,8 @@ function build(choice) {
   return {choice, rows, isn, shown: rows.map((_, n) => n), t0: rows.length ? rows[0].t : 0};
 }
 function relative(row) {
-  const [theirs, ours] = view.isn[row.c] || [null, null];
+  const conn = view.choice.conn;
+  const [theirs, ours] = view.isn[conn ? conn.id : row.c] || [null, null];
   const [from, to] = row.d === "rx" ? [theirs, ours] : [ours, theirs];
   // What is older than the connection is counted backwards.
   const less = (n, base) => base === null || base === undefined ? n : (n - base) | 0;
@@ -302,7 +305,7 @@ function rung(row, n, place, g, line, arrives) {
     const text = svg("text", {x: g.right + 13, y: rightY});
     text.append(svg("tspan", {class: "state s2" + odd}, conns(row) + b[5]));
     if (!g.small) text.append(svg("tspan", {class: "cause", dx: 7}, clip(b[2] + (b[3] === "freed" ? ", freed" : ""),
-      (g.width - g.right - 28 - 7.3 * (conns(row) + b[5]).length) / 5.8)));
+      (g.width - g.right - 28 - (row.V ? 14 : 0) - 7.3 * (conns(row) + b[5]).length) / 5.8)));
     add(text);
     rightY += line;
   }
