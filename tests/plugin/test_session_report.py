@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from lwipscope.cli.main import main
 from lwipscope.runfile.model import SUFFIX
+from lwipscope.runfile.model import Run as RunFile
 from plugin.conftest import Run
 
 pytest_plugins = ["pytester"]
@@ -47,3 +49,37 @@ def test_nothing_to_report(pytester: pytest.Pytester, run: Run) -> None:
     done = run("--lwip-report=x.html", "--lwip-keep-logs=none", "-n0", "-k", "good")
     done.stdout.fnmatch_lines(["*no report: no test of this session left a run*"])
     assert not (pytester.path / "x.html").exists()
+
+
+LOOPING = """
+def test_it(lwip_app, lwip_network):
+    app = lwip_app("examples/echo_server.py")
+    for expected in ("CLOSE_WAIT > LAST_ACK > CLOSED", "FIN_WAIT_1 > ..."):
+        peer = lwip_network.connect(6666)
+        remote = peer.local[1]
+        peer.send(b"x")
+        assert peer.recv(1) == b"x"
+        peer.close()
+        app.path(port=6666, remote_port=remote).must_be(
+            "LISTEN > SYN_RCVD > ESTABLISHED > " + expected
+        )
+"""
+
+
+def test_the_run_of_a_failed_claim_says_what_was_expected(
+    pytester: pytest.Pytester, run: Run
+) -> None:
+    """And it is whole, though the server goes on behind the claim."""
+    pytester.makepyfile(test_one=LOOPING)
+    run("-n0").assert_outcomes(failed=1)
+    (file,) = pytester.path.rglob(f"*{SUFFIX}")
+    seen = RunFile.load(file)
+    assert seen.problems() == []
+    assert [(j.subject, j.verdict) for j in seen.about.judged] == [
+        ("path", "PASS"),
+        ("path", "FAIL"),
+    ]
+    wrong = seen.about.judged[1]
+    assert wrong.expected == "LISTEN > SYN_RCVD > ESTABLISHED > FIN_WAIT_1 > ..."
+    assert wrong.seen == "LISTEN > SYN_RCVD > ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED"
+    assert main(["show", str(file)]) == 0

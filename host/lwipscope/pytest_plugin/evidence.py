@@ -13,7 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ import pytest
 import lwipscope
 from lwipscope.board.board import Board
 from lwipscope.errors import LwipscopeError
+from lwipscope.pytest_plugin.factories import App
 from lwipscope.pytest_plugin.options import Settings
 from lwipscope.report.run_text import excerpt
 from lwipscope.report.style import Style
@@ -29,11 +30,13 @@ from lwipscope.scenario.desk_network import Desk
 from lwipscope.scenario.leak_claims import LEAK_S, LeakClaims
 from lwipscope.scenario.other_end import OtherEnd
 from lwipscope.scenario.run_log import RunLog
+from lwipscope.scenario.run_record import judged_path
 from lwipscope.scenario.sampled_watch import so_far
 from lwipscope.scenario.watch import Watch
 from lwipscope.trace.connection import connections
 from lwipscope.trace.event import Beat
 from lwipscope.trace.sampled import sampled_connections
+from lwipscope.trace.verdict import PathCheck
 
 _SHOWN_LINES = 40
 _SYNC_S = 2.0
@@ -50,6 +53,7 @@ class Record:
     log: RunLog | None = None
     failed: bool = False
     why_blind: str = "the test asked for no peer"
+    applications: list[App] = field(default_factory=list)
 
     def see(self, desk: Desk) -> None:
         """Capture what passes between this machine and a board with a network of its own."""
@@ -64,7 +68,23 @@ class Record:
         """For the run file."""
         blind = self.log is None or not self.log.sees
         told = (f"no frames of the wire were seen: {self.why_blind}",) if blind else ()
-        return About(name, "pytest", verdict="FAIL" if self.failed else "PASS", remarks=told)
+        checks = [check for app in self.applications for check in app.checks]
+        return About(
+            name,
+            "pytest",
+            verdict="FAIL" if self.failed else "PASS",
+            judged=tuple(judged_path(c) for c in checks if isinstance(c, PathCheck)),
+            remarks=told,
+        )
+
+    def close_evidence(self) -> None:
+        """End the board's stream with a sync; what comes behind it is no evidence any more."""
+        board = self.board
+        if board.trace.lost is None and board.capabilities.tracer:
+            with suppress(LwipscopeError, OSError):  # what came before is shown all the same
+                through = board.port.sync(_SYNC_S)
+                if self.log is not None:
+                    self.log.evidence_ends(through)
 
 
 @contextmanager
@@ -81,6 +101,8 @@ def recorded(item: pytest.Item, board: Board, settings: Settings) -> Iterator[Re
     finally:
         if log is not None:
             if record.failed or settings.keep_logs != "fail":
+                if not record.failed:
+                    record.close_evidence()
                 log.describe(record.about(item.nodeid))
             log.close()
         if settings.keep_logs == "fail" and not record.failed:
@@ -94,9 +116,7 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         return
     record.failed = True
     board = record.board
-    if board.trace.lost is None and board.capabilities.tracer:
-        with suppress(LwipscopeError, OSError):  # what came before is shown all the same
-            board.port.sync(_SYNC_S)
+    record.close_evidence()
     events, integrity = board.trace.evidence()
     lines = [e.line() for e in Watch(board).timeline() if not isinstance(e.event, Beat)]
     paths = [connection.text() for connection in connections(events)]

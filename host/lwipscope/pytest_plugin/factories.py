@@ -32,11 +32,14 @@ class AppFactory:
         beside_test: Path,
         root: Path,
         make_probe: Callable[[], Probe | None],
+        keep: Callable[[App], None],
     ) -> None:
+        """`keep` is told each program that was started: what is claimed of it is evidence."""
         self._board = board
         self._other_end = other_end
         self._places = (beside_test, root, Path.cwd())
         self._make_probe = make_probe
+        self._keep = keep
         self._probe: Probe | None = None
         self._running: App | None = None
 
@@ -82,6 +85,7 @@ class AppFactory:
             self._running = SampledApplication.start(
                 self._board, self._other_end, program, self._probe, ready_timeout_s=ready_timeout_s
             )
+        self._keep(self._running)
         return self._running
 
     def _find(self, path: Path) -> Path:

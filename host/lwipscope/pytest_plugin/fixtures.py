@@ -82,6 +82,7 @@ def lwip_app(
     _lwip_other_end: OtherEnd,
 ) -> AppFactory:
     """`lwip_app("server.py")` runs your program, unchanged, or a folder with a main.py."""
+    from lwipscope.pytest_plugin.evidence import RECORD
     from lwipscope.pytest_plugin.factories import AppFactory
 
     return AppFactory(
@@ -90,6 +91,7 @@ def lwip_app(
         request.path.parent,
         request.config.rootpath,
         lambda: lwip_bench.probe_of(lwip_board),
+        request.node.stash[RECORD].applications.append,
     )
 
 

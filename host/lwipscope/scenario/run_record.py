@@ -56,7 +56,7 @@ def run_of_played(played: Played) -> Run:
 def _judged(played: Played) -> Iterator[Judged]:
     for number in range(len(played.lives)):
         for check in played.checks_in(number):
-            yield _path(check, "path" if check is played.check else "beside", number)
+            yield judged_path(check, "path" if check is played.check else "beside", number)
     peer = played.peer
     if peer.expected or peer.path is not None:
         yield Judged("peer", peer.verdict.name, peer.expected, peer.seen, peer.text)
@@ -76,7 +76,8 @@ def _judged(played: Played) -> Iterator[Judged]:
         yield Judged("step", Verdict.FAIL.name, text=played.failure)
 
 
-def _path(check: PathCheck, subject: str, life: int) -> Judged:
+def judged_path(check: PathCheck, subject: str = "path", life: int = 0) -> Judged:
+    """A verdict on a path, as a run file has it."""
     found = check.connection
     return Judged(
         subject,

@@ -161,7 +161,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "http-request",
         "One HTTP request, the board is the server",
         "A browser opens a connection, asks, gets its page, and the server closes, as HTTP/1.0 has "
-        "it. Eleven segments for six bytes of text: three to open, one request, one page (its ACK "
+        "it. Ten segments for six bytes of text: three to open, one request, one page (its ACK "
         "says thanks for the request too), one ACK, four to close. The server closed first, so "
         "TIME_WAIT is the board's.",
         "RFC 9293 3.6, case 1; RFC 1945 1.3",
