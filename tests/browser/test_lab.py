@@ -87,6 +87,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def lab(lwip_bench: Bench, folder: Path) -> Iterator[Lab]:
     """A real board with its network."""
+    # One TAP carries one board's frames: that of the tests before is ended.
+    lwip_bench.dismiss()
     keeper, elf = lwip_bench.keeper, lwip_bench.firmware.elf
 
     def board() -> EmulatedBoard:
