@@ -20,6 +20,7 @@ from types import ModuleType
 
 from lwipscope.lab.completion import completions
 from lwipscope.lab.lab import Done, Lab
+from lwipscope.lab.wakeful import wakeful
 from lwipscope.report.style import Style, safe
 from lwipscope.trace.event import Event
 from lwipscope.trace.timeline import Note
@@ -59,7 +60,8 @@ class Prompt:
         printer = threading.Thread(target=self._print_fresh, args=(main,), name="lwipscope-prompt")
         printer.start()
         try:
-            self._loop()
+            with wakeful(self._still_asks):
+                self._loop()
         except KeyboardInterrupt:
             if not self._idle:
                 raise
@@ -104,6 +106,10 @@ class Prompt:
                     _out(self._live(fresh))
             self._fresh.clear()
 
+    def _still_asks(self, timeout_s: float) -> bool:
+        with self._lock:
+            return not self._lock.wait_for(lambda: self._over or not self._asking, timeout_s)
+
     def _ask(self) -> str | None:
         """The next line; None at the end."""
         if not self._terminal:
@@ -127,6 +133,7 @@ class Prompt:
         finally:
             with self._lock:
                 self._asking = False
+                self._lock.notify_all()
 
     def _text(self, fresh: str | Event) -> str:
         # Told when it is shown: the socket of a new connection has its name only then.
