@@ -23,6 +23,8 @@ _MOST_LOOK_MS = 50
 
 @pytest.fixture
 def lab(lwip_bench: Bench, tmp_path: Path) -> Iterator[Lab]:
+    # One TAP carries one board's frames: that of the tests before is ended.
+    lwip_bench.dismiss()
     keeper, elf = lwip_bench.keeper, lwip_bench.firmware.elf
 
     def board() -> EmulatedBoard:
