@@ -4,7 +4,6 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/ready
-WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup firmware demo test mutants bench lint clean
@@ -20,8 +19,8 @@ firmware: setup ## the same: the firmware of both profiles, ready to run
 demo: setup ## one connection, from SYN to TIME_WAIT, on the emulated board
 	@$(PY) -m lwipscope demo
 
-test: setup ## all tests, two files at a time
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile
+test: setup ## all tests
+	@$(PY) -m pytest
 
 mutants: setup ## would the tests notice a tracer that misses something? takes minutes
 	@PYTHONPATH=tests $(PY) -m oracle.mutants
